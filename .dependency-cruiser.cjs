@@ -5,7 +5,10 @@ const room = (name, allowed, comment) => ({
   comment,
   severity: 'error',
   from: { path: `^${name}/` },
-  to: { path: '^(manifest|client|service|fuse|daemon|demo|tools|test|bench)/', pathNot: `^(${[name, ...allowed].join('|')})/` },
+  to: {
+    path: '^(manifest|client|service|fuse|daemon|demo|tools|test|bench)/',
+    pathNot: `^(${[name, ...allowed].join('|')})/`,
+  },
 });
 
 module.exports = {
@@ -15,7 +18,11 @@ module.exports = {
     room('client', ['manifest'], 'client -> manifest'),
     room('service', ['manifest'], 'service -> manifest'),
     room('daemon', ['client', 'fuse', 'manifest'], 'daemon -> client, fuse, manifest'),
-    room('demo', ['manifest', 'client', 'service', 'fuse', 'daemon', 'tools'], 'demo may import all but tests'),
+    room(
+      'demo',
+      ['manifest', 'client', 'service', 'fuse', 'daemon', 'tools'],
+      'demo may import all but tests',
+    ),
     {
       name: 'manifest-no-io',
       comment: 'manifest computes: no file, no socket, no process, no clock',
@@ -34,11 +41,19 @@ module.exports = {
       name: 'vault-knows-no-fuse',
       comment: 'the core declares the interfaces it needs; only main, worker, engine and tree meet fuse/',
       severity: 'error',
-      from: { path: '^daemon/', pathNot: '^daemon/(main|worker|engine|tree/.*|assemble)\\.ts$|^daemon/tree/' },
+      from: {
+        path: '^daemon/',
+        pathNot: '^daemon/(main|worker|engine|tree/.*|assemble)\\.ts$|^daemon/tree/',
+      },
       to: { path: '^fuse/' },
     },
     { name: 'no-circular', severity: 'error', from: {}, to: { circular: true } },
-    { name: 'not-resolvable', severity: 'error', from: {}, to: { couldNotResolve: true, pathNot: '^fuse-native$' } },
+    {
+      name: 'not-resolvable',
+      severity: 'error',
+      from: {},
+      to: { couldNotResolve: true, pathNot: '^fuse-native$' },
+    },
     {
       name: 'no-dev-in-product',
       severity: 'error',

@@ -1,10 +1,11 @@
 // Strict, typed lint. Two rules carry the architecture: a floating promise is an error, and only the two
 // clock files may ask for the time (everything else is handed a clock, so that tests can move it).
+import { defineConfig } from 'eslint/config';
 import tseslint from 'typescript-eslint';
 
 const CLOCK = 'Times are passed in: only client/clock.ts and service/clock.ts ask for one.';
 
-export default tseslint.config(
+export default defineConfig(
   { ignores: ['node_modules', 'out'] },
   ...tseslint.configs.strictTypeChecked,
   {
@@ -14,9 +15,15 @@ export default tseslint.config(
       eqeqeq: 'error',
       'no-console': 'error',
       '@typescript-eslint/no-floating-promises': 'error',
-      '@typescript-eslint/switch-exhaustiveness-check': ['error', { considerDefaultExhaustiveForUnions: true }],
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
       '@typescript-eslint/consistent-type-imports': ['error', { fixStyle: 'separate-type-imports' }],
-      '@typescript-eslint/restrict-template-expressions': ['error', { allowNumber: true, allowBoolean: true }],
+      '@typescript-eslint/restrict-template-expressions': [
+        'error',
+        { allowNumber: true, allowBoolean: true },
+      ],
       '@typescript-eslint/no-confusing-void-expression': ['error', { ignoreArrowShorthand: true }],
       '@typescript-eslint/only-throw-error': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_', varsIgnorePattern: '^_' }],
@@ -27,11 +34,17 @@ export default tseslint.config(
     rules: {
       'no-restricted-globals': [
         'error',
-        ...['setTimeout', 'setInterval', 'setImmediate', 'performance'].map((name) => ({ name, message: CLOCK })),
+        ...['setTimeout', 'setInterval', 'setImmediate', 'performance'].map((name) => ({
+          name,
+          message: CLOCK,
+        })),
       ],
       'no-restricted-imports': [
         'error',
-        ...['node:timers', 'node:timers/promises', 'node:perf_hooks'].map((name) => ({ name, message: CLOCK })),
+        ...['node:timers', 'node:timers/promises', 'node:perf_hooks'].map((name) => ({
+          name,
+          message: CLOCK,
+        })),
       ],
       'no-restricted-properties': [
         'error',

@@ -1,0 +1,48 @@
+// OLPC canonical JSON, the form that TUF signs and hashes: no white space, keys in code point order, integers
+// only, and in strings nothing escaped but the quote and the backslash.
+// Source: http://wiki.laptop.org/go/Canonical_JSON, as used by TUF 1.0.34 §4.1 and securesystemslib.
+import { ManifestError } from './errors.ts';
+import type { Json, JsonObject } from './json.ts';
+
+/** @throws ManifestError json-not-canonical, for a number that is no safe integer or a lone surrogate */
+export function canonicalJson(value: Json): Uint8Array {
+  return new TextEncoder().encode(encode(value));
+}
+
+function encode(value: Json): string {
+  switch (typeof value) {
+    case 'string':
+      return encodeString(value);
+    case 'number':
+      if (!Number.isSafeInteger(value) || Object.is(value, -0)) {
+        throw new ManifestError('json-not-canonical', 'a number that is not a safe integer');
+      }
+      return String(value);
+    case 'boolean':
+      return value ? 'true' : 'false';
+    default:
+      if (value === null) return 'null';
+      return isArray(value) ? `[${value.map(encode).join(',')}]` : encodeObject(value);
+  }
+}
+
+function encodeObject(value: JsonObject): string {
+  const members = Object.keys(value)
+    .sort(byCodePoint)
+    .map((key) => `${encodeString(key)}:${encode(value[key] as Json)}`);
+  return `{${members.join(',')}}`;
+}
+
+function encodeString(text: string): string {
+  if (!text.isWellFormed()) throw new ManifestError('json-not-canonical', 'a string with a lone surrogate');
+  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
+
+/** UTF-16 order differs from code point order only above U+FFFF; there UTF-8 bytes decide. */
+function byCodePoint(a: string, b: string): number {
+  return /[\ud800-\udfff]/.test(a + b) ? Buffer.compare(Buffer.from(a), Buffer.from(b)) : a < b ? -1 : 1;
+}
+
+function isArray(value: Json): value is readonly Json[] {
+  return Array.isArray(value);
+}

@@ -1,0 +1,49 @@
+// Every way in which manifest/ refuses its input. The codes are API: documented in docs/spec.md, never reworded
+// lightly. A message says what was wrong and where, and never contains a secret, a key, or bytes of either.
+
+/** The base of every typed error of Lapse: a stable `code`, a sentence for a person, the `cause` kept. */
+export class LapseError<Code extends string = string> extends Error {
+  readonly code: Code;
+
+  constructor(code: Code, message: string, options?: { cause?: unknown }) {
+    super(message, options);
+    this.name = new.target.name;
+    this.code = code;
+  }
+}
+
+export type ManifestCode =
+  | 'json-invalid'
+  | 'json-too-large'
+  | 'json-too-deep'
+  | 'json-too-many-values'
+  | 'json-duplicate-key'
+  | 'json-forbidden-key'
+  | 'json-not-canonical'
+  | 'metadata-malformed'
+  | 'metadata-type'
+  | 'metadata-expired'
+  | 'metadata-missing'
+  | 'spec-version-unsupported'
+  | 'key-unsupported'
+  | 'signature-threshold'
+  | 'version-rollback'
+  | 'version-mismatch'
+  | 'length-mismatch'
+  | 'hash-mismatch'
+  | 'role-unknown'
+  | 'role-vanished'
+  | 'name-invalid'
+  | 'path-outside-role'
+  | 'secret-malformed'
+  | 'secret-vanished'
+  | 'version-reused'
+  | 'floor-sank'
+  | 'grant-malformed'
+  | 'grant-conflict'
+  | 'value-too-large'
+  | 'envelope-malformed'
+  | 'key-wrap-mismatch'
+  | 'lease-malformed';
+
+export class ManifestError extends LapseError<ManifestCode> {}

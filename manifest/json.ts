@@ -1,0 +1,81 @@
+// Bytes from the network or the disk become a JSON value here, or a typed error. The grammar is V8's; what V8
+// lets pass and Lapse must not is refused first by one linear scan: size, depth, count, a key written twice
+// (two readers could disagree which one counts) and `__proto__`.
+import { ManifestError } from './errors.ts';
+import { LIMITS } from './limits.ts';
+
+export type Json = null | boolean | number | string | readonly Json[] | JsonObject;
+export interface JsonObject {
+  readonly [name: string]: Json;
+}
+
+/** @throws ManifestError json-* */
+export function parseJson(bytes: Uint8Array, maxBytes: number): Json {
+  if (bytes.length > maxBytes) {
+    throw new ManifestError('json-too-large', `${bytes.length} bytes, at most ${maxBytes} are accepted`);
+  }
+  let text: string;
+  let value: Json;
+  try {
+    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    value = JSON.parse(text) as Json;
+  } catch {
+    // The cause is dropped on purpose: V8 quotes the input in its message.
+    throw new ManifestError('json-invalid', 'the bytes are not UTF-8 JSON');
+  }
+  scan(text);
+  return value;
+}
+
+/** Walks text that is known to be valid JSON; a string directly before a colon is a key of the innermost object. */
+function scan(text: string): void {
+  const open: (Set<string> | undefined)[] = [];
+  let values = 1;
+  for (let i = 0; i < text.length; i++) {
+    switch (text.charCodeAt(i)) {
+      case 0x7b: // {
+      case 0x5b: // [
+        open.push(text[i] === '{' ? new Set() : undefined);
+        if (open.length > LIMITS.jsonDepth) {
+          throw new ManifestError('json-too-deep', `nested deeper than ${LIMITS.jsonDepth}`);
+        }
+        break;
+      case 0x7d: // }
+      case 0x5d: // ]
+        open.pop();
+        break;
+      case 0x2c: // ,
+        if (++values > LIMITS.jsonValues) {
+          throw new ManifestError('json-too-many-values', `more than ${LIMITS.jsonValues} values`);
+        }
+        break;
+      case 0x22: {
+        const end = endOfString(text, i);
+        const keys = open.at(-1);
+        if (keys && isKey(text, end)) addKey(keys, text.slice(i, end));
+        i = end - 1;
+        break;
+      }
+    }
+  }
+}
+
+/** Whether the string that ended at `end` is followed by a colon. */
+function isKey(text: string, end: number): boolean {
+  let i = end;
+  while (' \t\r\n'.includes(text[i] ?? '.')) i++;
+  return text[i] === ':';
+}
+
+function addKey(keys: Set<string>, quoted: string): void {
+  const key = JSON.parse(quoted) as string;
+  if (key === '__proto__') throw new ManifestError('json-forbidden-key', 'a key named __proto__');
+  if (keys.has(key)) throw new ManifestError('json-duplicate-key', 'a key stands twice in one object');
+  keys.add(key);
+}
+
+function endOfString(text: string, start: number): number {
+  let i = start + 1;
+  while (text[i] !== '"') i += text[i] === '\\' ? 2 : 1;
+  return i + 1;
+}

@@ -1,0 +1,29 @@
+// Every limit that manifest/ applies, in one table: sizes in bytes, depths and counts. Input beyond a limit is
+// refused with a typed error before anything is computed from it.
+
+export const LIMITS = {
+  /** One secret's value. */
+  valueBytes: 1 << 20,
+  /** Nesting of any JSON document. */
+  jsonDepth: 32,
+  /** Objects, arrays, members and elements in any JSON document. */
+  jsonValues: 1_000_000,
+  rootBytes: 64 << 10,
+  timestampBytes: 16 << 10,
+  snapshotBytes: 1 << 20,
+  targetsBytes: 8 << 20,
+  /** Root files that one refresh may walk (TUF 1.0.34 §5.3.3, "Y"). */
+  rootRotations: 256,
+  keysPerRole: 32,
+  signatures: 64,
+  namespaces: 1024,
+  secretsPerNamespace: 10_000,
+  grantsPerSecret: 256,
+  recipientsPerVersion: 64,
+  revokedNumbers: 1024,
+  /** One wrapped data key. */
+  jweBytes: 2048,
+  /** The longest lease and the longest overlap that metadata may ask for, in seconds. */
+  leaseSeconds: 24 * 3600,
+  overlapSeconds: 30 * 24 * 3600,
+} as const;

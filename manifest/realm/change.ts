@@ -1,0 +1,105 @@
+// Changes to one secret of a namespace role: the `targets` member goes in, the next one comes out. Members that
+// this version does not know stay. Whoever calls signs the result as the namespace's next version.
+import type { Json, JsonObject } from '../json.ts';
+import { targetPath } from '../names.ts';
+import type { Namespace, SecretName } from '../names.ts';
+import { formatInstant, object } from '../shape.ts';
+import { grantJson } from './grant.ts';
+import type { Grant } from './grant.ts';
+import type { WrappedKey } from './key-wrap.ts';
+import { isRevoked, raiseFloor } from './revocation.ts';
+import type { Floor } from './revocation.ts';
+import type { Secret } from './secret.ts';
+
+export interface NewVersion {
+  readonly version: number;
+  readonly length: number;
+  readonly sha256: string;
+  readonly keys: readonly WrappedKey[];
+  readonly grants: readonly Grant[];
+  readonly overlapSeconds: number;
+}
+
+/** Adds a version; the one it replaces lives on until its overlap ends. `now` in milliseconds since the epoch. */
+export function addVersion(
+  targets: JsonObject,
+  { namespace, name, secret }: { namespace: Namespace; name: SecretName; secret: Secret | undefined },
+  next: NewVersion,
+  now: number,
+): JsonObject {
+  const kept = secret ? withoutDead(supersede(targets, secret, now), secret, secret, now) : { ...targets };
+  kept[targetPath(namespace, name, next.version)] = {
+    length: next.length,
+    hashes: { sha256: next.sha256 },
+    custom: {
+      version: next.version,
+      grants: next.grants.map(grantJson),
+      timing: { overlap: { seconds: next.overlapSeconds } },
+      revokedThrough: secret?.revokedThrough ?? 0,
+      revoked: secret?.revoked ?? [],
+      keys: next.keys.map(({ kid, epoch, jwe }) => ({ kid, epoch, jwe })),
+    },
+  };
+  return kept;
+}
+
+/** Takes back every version up to `through`; the newest one, if it is among them, stays as a tombstone. */
+export function revokeThrough(targets: JsonObject, secret: Secret, through: number, now: number): JsonObject {
+  return withFloor(targets, secret, raiseFloor(secret, through), now);
+}
+
+/** Takes back one version alone. */
+export function revokeVersion(targets: JsonObject, secret: Secret, version: number, now: number): JsonObject {
+  if (isRevoked(secret, version)) return targets;
+  const revoked = [...secret.revoked, version].sort((a, b) => a - b);
+  return withFloor(targets, secret, { revokedThrough: secret.revokedThrough, revoked }, now);
+}
+
+export function setGrants(targets: JsonObject, secret: Secret, grants: readonly Grant[]): JsonObject {
+  return editNewest(targets, secret, (custom) => ({ ...custom, grants: grants.map(grantJson) }));
+}
+
+function withFloor(targets: JsonObject, secret: Secret, floor: Floor, now: number): JsonObject {
+  const edited = editNewest(targets, secret, ({ keys, ...custom }) => ({
+    ...custom,
+    revokedThrough: floor.revokedThrough,
+    revoked: floor.revoked,
+    ...(keys === undefined || isRevoked(floor, secret.newestVersion) ? {} : { keys }),
+  }));
+  return withoutDead(edited, secret, floor, now);
+}
+
+/** The newest version, when it is live, becomes one that only its overlap keeps; a tombstone goes. */
+function supersede(targets: JsonObject, secret: Secret, now: number): Record<string, Json> {
+  const { [pathOf(secret)]: target, ...rest } = targets;
+  const seconds = secret.overlapSeconds;
+  if (!secret.newest || seconds === 0) return rest;
+  const file = object(target, 'target');
+  const { version, keys } = object(file['custom'], 'custom') as { version: Json; keys: Json };
+  const timing = { overlap: { seconds, end: formatInstant(now + seconds * 1000) } };
+  return { ...rest, [pathOf(secret)]: { ...file, custom: { version, timing, keys } } };
+}
+
+/** Drops superseded versions that the floor took back or whose overlap is over. */
+function withoutDead(targets: JsonObject, secret: Secret, floor: Floor, now: number): Record<string, Json> {
+  const kept = { ...targets };
+  for (const { version, overlapEnd, path } of secret.superseded) {
+    // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- a fresh copy of a JSON map
+    if (overlapEnd <= now || isRevoked(floor, version)) delete kept[path];
+  }
+  return kept;
+}
+
+function editNewest(
+  targets: JsonObject,
+  secret: Secret,
+  edit: (custom: JsonObject) => JsonObject,
+): JsonObject {
+  const path = pathOf(secret);
+  const target = object(targets[path], path);
+  return { ...targets, [path]: { ...target, custom: edit(object(target['custom'], path)) } };
+}
+
+function pathOf(secret: Secret): string {
+  return targetPath(secret.namespace, secret.name, secret.newestVersion);
+}
