@@ -12,6 +12,10 @@ export class LapseError<Code extends string = string> extends Error {
   }
 }
 
+export function isLapseError(error: unknown): error is LapseError {
+  return error instanceof LapseError;
+}
+
 export type ManifestCode =
   | 'json-invalid'
   | 'json-too-large'

@@ -57,7 +57,8 @@ const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base6
 function bytes(value: Json | undefined, where: string): Uint8Array {
   const text = string(value, where);
   const decoded = Buffer.from(text, 'base64');
-  if (decoded.toString('base64') !== text) throw new ManifestError('metadata-malformed', `${where}: no base64`);
+  if (decoded.toString('base64') !== text)
+    throw new ManifestError('metadata-malformed', `${where}: no base64`);
   return decoded;
 }
 
@@ -83,8 +84,8 @@ export function parsePublish(body: Uint8Array): Publish {
   return {
     role: string(raw['role'], 'publish.role'),
     metadata: bytes(raw['metadata'], 'publish.metadata'),
-    envelopes: array(raw['envelopes'], 'publish.envelopes', EXCHANGE_LIMITS.envelopesPerPublish).map((envelope) =>
-      bytes(envelope, 'publish.envelopes'),
+    envelopes: array(raw['envelopes'], 'publish.envelopes', EXCHANGE_LIMITS.envelopesPerPublish).map(
+      (envelope) => bytes(envelope, 'publish.envelopes'),
     ),
   };
 }
@@ -116,7 +117,10 @@ export function parseNews(body: Uint8Array): News {
   const raw = object(parseJson(body, EXCHANGE_LIMITS.event), 'news');
   const files = Object.entries(object(raw['files'], 'news.files'));
   if (files.length > EXCHANGE_LIMITS.filesPerEvent) {
-    throw new ManifestError('metadata-malformed', `news.files: at most ${EXCHANGE_LIMITS.filesPerEvent} files`);
+    throw new ManifestError(
+      'metadata-malformed',
+      `news.files: at most ${EXCHANGE_LIMITS.filesPerEvent} files`,
+    );
   }
   return {
     timestamp: bytes(raw['timestamp'], 'news.timestamp'),

@@ -1,0 +1,136 @@
+// What a client keeps on disk between runs: verified metadata, nothing else; no envelope, no key, no secret. Files
+// stand under their consistent names and never change; one small index, replaced atomically (write, fsync, rename,
+// fsync the directory), says which of them are trusted. So a crash leaves the state before or the state after.
+// What is read back only guards against rollback: everything is verified again, and nothing is served from it.
+import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises';
+import { join } from 'node:path';
+import { isLapseError } from '../manifest/errors.ts';
+import { parseJson } from '../manifest/json.ts';
+import { LIMITS } from '../manifest/limits.ts';
+import type { RealmId } from '../manifest/names.ts';
+import { array, object, string } from '../manifest/shape.ts';
+import {
+  currentRole,
+  currentSnapshot,
+  trustRoot,
+  updateSnapshot,
+  updateTargets,
+  updateTimestamp,
+} from '../manifest/tuf/trusted-set.ts';
+import type { TrustedSet } from '../manifest/tuf/trusted-set.ts';
+import { ClientError } from './errors.ts';
+
+const INDEX = 'trusted.json';
+
+export class TrustStore {
+  readonly #directory: string;
+  readonly #realm: RealmId;
+  /** The files that the index on disk lists. */
+  #listed: ReadonlySet<string> = new Set();
+
+  constructor(directory: string, realm: RealmId) {
+    this.#directory = directory;
+    this.#realm = realm;
+  }
+
+  /**
+   * The state that was saved last, or undefined on the first start.
+   * @throws ClientError trust-store-unreadable: damage is never taken for a first start, which would allow rollback
+   */
+  async load(): Promise<TrustedSet | undefined> {
+    const index = await this.#read(INDEX);
+    if (!index) return undefined;
+    try {
+      const raw = object(parseJson(index, LIMITS.snapshotBytes), INDEX);
+      if (string(raw['realm'], 'realm') !== this.#realm)
+        throw this.#unreadable('it belongs to another realm');
+      const names = array(raw['files'], 'files', 2 * LIMITS.namespaces).map((name) => string(name, 'files'));
+      this.#listed = new Set(names);
+      return await this.#verify(names);
+    } catch (cause) {
+      if (cause instanceof ClientError) throw cause;
+      if (isLapseError(cause)) throw this.#unreadable(cause.message, cause);
+      throw cause;
+    }
+  }
+
+  /** Saves a set whose snapshot is current: the snapshot's versions are what guards every role against rollback. */
+  async save(set: TrustedSet): Promise<void> {
+    const files = filesOf(set);
+    try {
+      await mkdir(this.#directory, { recursive: true, mode: 0o700 });
+      for (const [name, bytes] of files) if (!this.#listed.has(name)) await this.#write(name, bytes);
+      const index = JSON.stringify({ realm: this.#realm, files: [...files.keys()] });
+      await this.#write(INDEX, Buffer.from(index));
+      this.#listed = new Set(files.keys());
+      await this.#sweep();
+    } catch (cause) {
+      throw new ClientError('trust-store-unwritable', `cannot write to ${this.#directory}`, { cause });
+    }
+  }
+
+  async #verify(names: readonly string[]): Promise<TrustedSet> {
+    const [root = '', timestamp, snapshot, ...roles] = names;
+    let set = trustRoot(await this.#required(root));
+    if (timestamp) set = updateTimestamp(set, await this.#required(timestamp));
+    if (snapshot) set = updateSnapshot(set, await this.#required(snapshot));
+    for (const file of roles) {
+      const role = /^\d+\.(.+)\.json$/.exec(file)?.[1] ?? '';
+      set = updateTargets(set, role, await this.#required(file));
+    }
+    return set;
+  }
+
+  async #required(name: string): Promise<Uint8Array> {
+    const bytes = /^[a-z0-9.-]+\.json$/.test(name) ? await this.#read(name) : undefined;
+    if (!bytes) throw this.#unreadable(`${name} is missing`);
+    return bytes;
+  }
+
+  async #read(name: string): Promise<Uint8Array | undefined> {
+    try {
+      return await readFile(join(this.#directory, name));
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw this.#unreadable(`${name} cannot be read`, cause);
+    }
+  }
+
+  async #write(name: string, bytes: Uint8Array): Promise<void> {
+    const path = join(this.#directory, name);
+    await using file = await open(`${path}.new`, 'w', 0o600);
+    await file.writeFile(bytes);
+    await file.sync();
+    await rename(`${path}.new`, path);
+    await using directory = await open(this.#directory);
+    await directory.sync();
+  }
+
+  /** Removes what the index no longer lists. */
+  async #sweep(): Promise<void> {
+    for (const name of await readdir(this.#directory)) {
+      if (name !== INDEX && !this.#listed.has(name)) await rm(join(this.#directory, name), { force: true });
+    }
+  }
+
+  #unreadable(why: string, cause?: unknown): ClientError {
+    const advice = `move ${this.#directory} away to start again from the realm's root`;
+    return new ClientError('trust-store-unreadable', `the trusted state is damaged: ${why}; ${advice}`, {
+      cause,
+    });
+  }
+}
+
+/** Consistent names in the order in which they verify each other; only what the current snapshot names. */
+function filesOf(set: TrustedSet): ReadonlyMap<string, Uint8Array> {
+  const files = new Map<string, Uint8Array>();
+  const add = (role: string, file: { role: { version: number }; bytes: Uint8Array } | undefined): void => {
+    if (file) files.set(`${file.role.version}.${role}.json`, file.bytes);
+  };
+  add('root', set.root);
+  add('timestamp', set.timestamp);
+  add('snapshot', currentSnapshot(set));
+  add('targets', currentRole(set, 'targets'));
+  for (const role of set.targets.keys()) if (role !== 'targets') add(role, currentRole(set, role));
+  return files;
+}
