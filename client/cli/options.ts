@@ -1,0 +1,60 @@
+// The forms in which options are written: times, grants, modes, numbers. Each parser fails with `usage`.
+import { isLapseError } from '../../manifest/errors.ts';
+import { LIMITS } from '../../manifest/limits.ts';
+import { parseFileName, parseWorkload } from '../../manifest/names.ts';
+import type { SecretName } from '../../manifest/names.ts';
+import type { Grant } from '../../manifest/realm/grant.ts';
+import { parseMode } from '../../manifest/realm/grant.ts';
+import { ClientError } from '../errors.ts';
+
+const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
+
+/** Seconds from `300`, `300s`, `5m`, `2h` or `1d`, within [least, most]. */
+export function parseSeconds(text: string, what: string, least: number, most: number): number {
+  const [, digits = '', unit = 's'] = /^(\d{1,9})([smhd])?$/.exec(text) ?? [];
+  const seconds = digits === '' ? NaN : Number(digits) * (UNITS[unit] ?? NaN);
+  if (!(seconds >= least && seconds <= most)) {
+    throw new ClientError('usage', `${what} is a time like 300s, 5m or 2h, from ${least} s to ${most} s`);
+  }
+  return seconds;
+}
+
+export function parseOverlap(text: string | undefined): number | undefined {
+  return text === undefined ? undefined : parseSeconds(text, '--overlap', 0, LIMITS.overlapSeconds);
+}
+
+export function parseCount(text: string, what: string, least: number, most: number): number {
+  const count = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
+  if (!(count >= least && count <= most)) {
+    throw new ClientError('usage', `${what} is a number from ${least} to ${most}`);
+  }
+  return count;
+}
+
+export interface GrantOptions {
+  readonly as?: string;
+  readonly uid: string;
+  readonly gid: string;
+  readonly mode: string;
+}
+
+/** A grant of `secret`, by default as a file of the secret's own name, owned by root, mode 0400. */
+export function parseGrant(workload: string, secret: SecretName, options: GrantOptions): Grant {
+  return asUsage(() => ({
+    workload: parseWorkload(workload),
+    file: parseFileName(options.as ?? secret),
+    uid: parseCount(options.uid, '--uid', 0, 2 ** 32 - 2),
+    gid: parseCount(options.gid, '--gid', 0, 2 ** 32 - 2),
+    mode: parseMode(options.mode),
+  }));
+}
+
+/** A name that does not parse is the caller's mistake, not damaged metadata. */
+export function asUsage<T>(parse: () => T): T {
+  try {
+    return parse();
+  } catch (cause) {
+    if (!isLapseError(cause)) throw cause;
+    throw new ClientError('usage', cause.message, { cause });
+  }
+}

@@ -1,0 +1,132 @@
+// One run of the command against one realm: the directory, the verified state, the keys as they are needed. And
+// the one way in which a namespace changes: refresh, edit, sign, publish; again from the start when another
+// operator was faster.
+import type { JsonObject } from '../../manifest/json.ts';
+import type { Namespace, SecretName } from '../../manifest/names.ts';
+import { firstTargets, nextVersion } from '../../manifest/realm/realm.ts';
+import type { Secret } from '../../manifest/realm/secret.ts';
+import type { Published } from '../../manifest/realm/exchange.ts';
+import { object } from '../../manifest/shape.ts';
+import { signMetadata } from '../../manifest/tuf/metadata.ts';
+import type { Verified } from '../../manifest/tuf/metadata.ts';
+import type { Targets } from '../../manifest/tuf/targets.ts';
+import { currentRole } from '../../manifest/tuf/trusted-set.ts';
+import type { Clock } from '../clock.ts';
+import { ClientError } from '../errors.ts';
+import { httpTransport } from '../transport.ts';
+import type { Transport } from '../transport.ts';
+import { TrustStore } from '../trust-store.ts';
+import { Updater } from '../updater.ts';
+import type { RealmState, Secrets } from '../updater.ts';
+import { fileSigner, readKeyFile } from './key-file.ts';
+import type { RealmConfig, RealmDirectory } from './realm-directory.ts';
+import type { Stopwatch } from './stopwatch.ts';
+
+/** How long a namespace's signature is good; `status` warns at half of it. */
+export const NAMESPACE_DAYS = 30;
+const DAY_MS = 24 * 3600_000;
+const ATTEMPTS = 5;
+
+/** What a command makes of a namespace: its next `targets`, and the envelopes that it newly lists. */
+export interface Edit {
+  readonly targets: JsonObject;
+  readonly envelopes: readonly Uint8Array[];
+}
+
+export class Session {
+  readonly directory: RealmDirectory;
+  readonly config: RealmConfig;
+  readonly transport: Transport;
+  readonly updater: Updater;
+  readonly clock: Clock;
+
+  private constructor(
+    directory: RealmDirectory,
+    config: RealmConfig,
+    transport: Transport,
+    updater: Updater,
+    clock: Clock,
+  ) {
+    this.directory = directory;
+    this.config = config;
+    this.transport = transport;
+    this.updater = updater;
+    this.clock = clock;
+  }
+
+  static async open(directory: RealmDirectory, clock: Clock): Promise<Session> {
+    const config = await directory.config();
+    const transport = httpTransport(config.service, clock);
+    const store = directory.file('trust');
+    const updater = await Updater.open(
+      await directory.anchor(),
+      (realm) => new TrustStore(store, realm),
+      transport,
+      clock,
+    );
+    return new Session(directory, config, transport, updater, clock);
+  }
+
+  /** The newest verified state, saved. */
+  async refresh(): Promise<RealmState> {
+    const state = await this.updater.refresh();
+    await this.updater.persist();
+    return state;
+  }
+
+  /**
+   * Publishes a change of a namespace, durable at the service when this returns.
+   * `edit` may run several times: each time against the newest verified state.
+   */
+  async publish(
+    namespace: Namespace,
+    watch: Stopwatch,
+    edit: (targets: JsonObject, secrets: Secrets) => Edit | Promise<Edit>,
+  ): Promise<Published> {
+    const signer = fileSigner(await readKeyFile(this.directory.file('keys', 'operator.ed25519'), 'ed25519'));
+    for (let attempt = 1; ; attempt++) {
+      const state = await this.updater.refresh();
+      watch.lap('refresh');
+      const role = currentRole(state.set, namespace);
+      const { targets, envelopes } = await edit(readTargets(role), secretsOf(state, namespace));
+      const expires = this.clock.now() + NAMESPACE_DAYS * DAY_MS;
+      const signed = role ? nextVersion(role, expires, { targets }) : { ...firstTargets(expires), targets };
+      const metadata = signMetadata(signed, [signer]);
+      watch.lap('sign');
+      try {
+        const published = await this.transport.publish({ role: namespace, metadata, envelopes });
+        watch.lap('publish');
+        return published;
+      } catch (error) {
+        const lost = error instanceof ClientError && error.code === 'service-conflict';
+        if (!lost || attempt === ATTEMPTS) throw error;
+      }
+    }
+  }
+}
+
+/** @throws ClientError namespace-unknown, or why the namespace does not verify */
+export function secretsOf(state: RealmState, namespace: Namespace): Secrets {
+  const failure = state.failures.get(namespace);
+  if (failure) throw failure;
+  const secrets = state.secrets.get(namespace);
+  if (!secrets) {
+    const advice = `run: lapse namespace add ${namespace}`;
+    throw new ClientError('namespace-unknown', `there is no namespace ${namespace}; ${advice}`);
+  }
+  return secrets;
+}
+
+/** @throws ClientError secret-unknown */
+export function secretOf(secrets: Secrets, namespace: Namespace, name: SecretName): Secret {
+  const secret = secrets.get(name);
+  if (!secret) {
+    const advice = `run: lapse secret list ${namespace}`;
+    throw new ClientError('secret-unknown', `there is no secret ${namespace}/${name}; ${advice}`);
+  }
+  return secret;
+}
+
+function readTargets(role: Verified<Targets> | undefined): JsonObject {
+  return role ? object(role.raw['targets'], 'targets') : {};
+}

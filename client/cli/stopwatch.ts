@@ -1,0 +1,34 @@
+// Clock zero and the stages after it. Zero is when keys can be used, the value was read and the operator has
+// confirmed; what came before (starting the process, typing) is reported beside, as `processMs`.
+import { milliseconds } from '../clock.ts';
+import type { Clock } from '../clock.ts';
+
+export class Stopwatch {
+  readonly #clock: Clock;
+  readonly #zero: bigint;
+  readonly #processMs: number;
+  readonly #stages = new Map<string, number>();
+  #last: bigint;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#processMs = clock.sinceStart();
+    this.#zero = this.#last = clock.monotonic();
+  }
+
+  /** Ends a stage; a stage that ends again adds up. */
+  lap(stage: string): void {
+    const now = this.#clock.monotonic();
+    this.#stages.set(stage, (this.#stages.get(stage) ?? 0) + milliseconds(this.#last, now));
+    this.#last = now;
+  }
+
+  /** Milliseconds; `clockZero` in nanoseconds of CLOCK_MONOTONIC, as text. */
+  report(): { clockZero: string; ms: Record<string, number>; processMs: number } {
+    return {
+      clockZero: String(this.#zero),
+      ms: { ...Object.fromEntries(this.#stages), total: milliseconds(this.#zero, this.#last) },
+      processMs: Math.round(this.#processMs * 10) / 10,
+    };
+  }
+}
