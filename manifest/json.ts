@@ -1,6 +1,6 @@
 // Bytes from the network or the disk become a JSON value here, or a typed error. The grammar is V8's; what V8
-// lets pass and Lapse must not is refused first by one linear scan: size, depth, count, a key written twice
-// (two readers could disagree which one counts) and `__proto__`.
+// lets pass and Lapse must not is refused first by one linear scan: size, depth, count, a key written twice or a
+// number not written as an integer (two readers could disagree what they mean) and `__proto__`.
 import { ManifestError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 
@@ -14,20 +14,18 @@ export function parseJson(bytes: Uint8Array, maxBytes: number): Json {
   if (bytes.length > maxBytes) {
     throw new ManifestError('json-too-large', `${bytes.length} bytes, at most ${maxBytes} are accepted`);
   }
-  let text: string;
-  let value: Json;
   try {
-    text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    value = JSON.parse(text) as Json;
-  } catch {
+    const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
+    scan(text);
+    return JSON.parse(text) as Json;
+  } catch (error) {
+    if (error instanceof ManifestError) throw error;
     // The cause is dropped on purpose: V8 quotes the input in its message.
     throw new ManifestError('json-invalid', 'the bytes are not UTF-8 JSON');
   }
-  scan(text);
-  return value;
 }
 
-/** Walks text that is known to be valid JSON; a string directly before a colon is a key of the innermost object. */
+/** Walks text that need not be JSON; a string directly before a colon is a key of the innermost object. */
 function scan(text: string): void {
   const open: (Set<string> | undefined)[] = [];
   let values = 1;
@@ -47,6 +45,13 @@ function scan(text: string): void {
       case 0x2c: // ,
         if (++values > LIMITS.jsonValues) {
           throw new ManifestError('json-too-many-values', `more than ${LIMITS.jsonValues} values`);
+        }
+        break;
+      case 0x2e: // .
+      case 0x45: // E
+      case 0x65: // e
+        if (/\d/.test(text[i - 1] ?? '')) {
+          throw new ManifestError('json-not-canonical', 'a number that is not written as an integer');
         }
         break;
       case 0x22: {
@@ -76,6 +81,6 @@ function addKey(keys: Set<string>, quoted: string): void {
 
 function endOfString(text: string, start: number): number {
   let i = start + 1;
-  while (text[i] !== '"') i += text[i] === '\\' ? 2 : 1;
+  while (i < text.length && text[i] !== '"') i += text[i] === '\\' ? 2 : 1;
   return i + 1;
 }

@@ -44,11 +44,11 @@ export function integer(
   return value as number;
 }
 
-/** Lower-case hexadecimal of exactly `bytes` bytes. */
-export function hex(value: Json | undefined, where: Where, bytes: number): string {
+/** Lower-case hexadecimal of exactly `bytes` bytes, or of any number of them. */
+export function hex(value: Json | undefined, where: Where, bytes?: number): string {
   const text = string(value, where);
-  if (text.length !== bytes * 2 || !/^[0-9a-f]*$/.test(text))
-    throw malformed(where, `${bytes} bytes in hexadecimal`);
+  if (text.length !== (bytes ?? text.length / 2) * 2 || !/^([0-9a-f]{2})*$/.test(text))
+    throw malformed(where, `${bytes ?? 'any number of'} bytes in hexadecimal`);
   return text;
 }
 

@@ -18,7 +18,7 @@ import type { Transport } from '../transport.ts';
 import { TrustStore } from '../trust-store.ts';
 import { Updater } from '../updater.ts';
 import type { RealmState, Secrets } from '../updater.ts';
-import { fileSigner, readKeyFile } from './key-file.ts';
+import { fileSigner, readKeyFile } from '../key-file.ts';
 import type { RealmConfig, RealmDirectory } from './realm-directory.ts';
 import type { Stopwatch } from './stopwatch.ts';
 

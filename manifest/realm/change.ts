@@ -20,7 +20,10 @@ export interface NewVersion {
   readonly overlapSeconds: number;
 }
 
-/** Adds a version; the one it replaces lives on until its overlap ends. `now` in milliseconds since the epoch. */
+/**
+ * Adds a version; the one it replaces lives on until its overlap ends. Unknown members of `custom` and `timing`
+ * belong to the secret and move on to the new version. `now` in milliseconds since the epoch.
+ */
 export function addVersion(
   targets: JsonObject,
   { namespace, name, secret }: { namespace: Namespace; name: SecretName; secret: Secret | undefined },
@@ -28,13 +31,15 @@ export function addVersion(
   now: number,
 ): JsonObject {
   const kept = secret ? withoutDead(supersede(targets, secret, now), secret, secret, now) : { ...targets };
+  const before = secret ? customOf(targets, secret) : {};
   kept[targetPath(namespace, name, next.version)] = {
     length: next.length,
     hashes: { sha256: next.sha256 },
     custom: {
+      ...before,
       version: next.version,
       grants: next.grants.map(grantJson),
-      timing: { overlap: { seconds: next.overlapSeconds } },
+      timing: { ...object(before['timing'] ?? {}, 'timing'), overlap: { seconds: next.overlapSeconds } },
       revokedThrough: secret?.revokedThrough ?? 0,
       revoked: secret?.revoked ?? [],
       keys: next.keys.map(({ kid, epoch, jwe }) => ({ kid, epoch, jwe })),
@@ -98,6 +103,10 @@ function editNewest(
   const path = pathOf(secret);
   const target = object(targets[path], path);
   return { ...targets, [path]: { ...target, custom: edit(object(target['custom'], path)) } };
+}
+
+function customOf(targets: JsonObject, secret: Secret): JsonObject {
+  return object(object(targets[pathOf(secret)], 'target')['custom'], 'custom');
 }
 
 function pathOf(secret: Secret): string {

@@ -70,9 +70,10 @@ export function paddedBytes(envelopeBytes: number): number {
  * @throws ManifestError envelope-malformed, if the length or the zeros are not as `sealEnvelope` writes them
  */
 export function valueRange(padded: Uint8Array): readonly [start: number, end: number] {
+  paddedBytes(OVERHEAD + padded.length);
   const length = new DataView(padded.buffer, padded.byteOffset, padded.byteLength).getUint32(0);
   const end = ENVELOPE.prefixBytes + length;
-  if (paddedLength(end) !== padded.length) {
+  if (length > LIMITS.valueBytes || paddedLength(end) !== padded.length) {
     throw new ManifestError('envelope-malformed', 'the length inside does not fit the padding');
   }
   for (let i = end; i < padded.length; i++) {

@@ -61,8 +61,7 @@ export function delegate(targets: Verified<Targets>, namespace: Namespace, owner
   if (targets.role.delegations.has(namespace)) {
     throw new ManifestError('name-invalid', `the namespace ${namespace} exists already`);
   }
-  const old = targets.raw['delegations'];
-  const { keys, roles } = old === undefined ? { keys: {}, roles: [] } : object(old, 'targets.delegations');
+  const old = object(targets.raw['delegations'] ?? { keys: {}, roles: [] }, 'targets.delegations');
   const role: JsonObject = {
     name: namespace,
     keyids: [keyId(ed25519KeyJson(owner))],
@@ -71,8 +70,9 @@ export function delegate(targets: Verified<Targets>, namespace: Namespace, owner
     paths: [`${namespace}/*`],
   };
   return {
-    keys: { ...object(keys, 'targets.delegations.keys'), ...keyTable([owner]) },
-    roles: [...(roles as readonly Json[]), role],
+    ...old,
+    keys: { ...object(old['keys'], 'targets.delegations.keys'), ...keyTable([owner]) },
+    roles: [...(old['roles'] as readonly Json[]), role],
   };
 }
 

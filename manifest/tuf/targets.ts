@@ -2,10 +2,10 @@
 import { ManifestError } from '../errors.ts';
 import type { Json, JsonObject } from '../json.ts';
 import { LIMITS } from '../limits.ts';
-import { array, boolean, hex, integer, object, string } from '../shape.ts';
+import { array, boolean, integer, object, string } from '../shape.ts';
 import { parseKeys, parseRoleKeys } from './keys.ts';
 import type { RoleKeys } from './keys.ts';
-import { parseHeader, parseMetadata } from './metadata.ts';
+import { parseHeader, parseMetadata, parseSha256 } from './metadata.ts';
 import type { Header, Unverified } from './metadata.ts';
 
 export interface TargetFile {
@@ -45,7 +45,7 @@ export function parseTargets(bytes: Uint8Array): { file: Unverified; role: Targe
 function parseTargetFile(value: JsonObject, where: string): TargetFile {
   return {
     length: integer(value['length'], `${where}.length`),
-    sha256: hex(object(value['hashes'], `${where}.hashes`)['sha256'], `${where}.hashes.sha256`, 32),
+    sha256: parseSha256(value['hashes'], `${where}.hashes`),
     ...(value['custom'] === undefined ? {} : { custom: object(value['custom'], `${where}.custom`) }),
   };
 }

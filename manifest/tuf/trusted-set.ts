@@ -6,8 +6,8 @@
 import { ManifestError } from '../errors.ts';
 import { checkThreshold } from './keys.ts';
 import type { RoleKeys } from './keys.ts';
-import { checkFile } from './metadata.ts';
-import type { Header, Verified } from './metadata.ts';
+import { checkFile, sha256 } from './metadata.ts';
+import type { Header, Unverified, Verified } from './metadata.ts';
 import { parseRoot } from './root.ts';
 import type { Root } from './root.ts';
 import { parseSnapshot } from './snapshot.ts';
@@ -30,7 +30,7 @@ export interface TrustedSet {
 export function trustRoot(bytes: Uint8Array): TrustedSet {
   const { file, role } = parseRoot(bytes);
   checkThreshold('root', role.roles.root, file.signatures, file.canonical);
-  return { root: { bytes, raw: file.raw, role }, targets: new Map() };
+  return { root: verified(file, role), targets: new Map() };
 }
 
 /** §5.3.4–§5.3.7 and §5.3.11: the next root, signed by the old keys and by its own. */
@@ -44,16 +44,20 @@ export function updateRoot(set: TrustedSet, bytes: Uint8Array): TrustedSet {
   if (role.version !== old.version + 1) {
     throw new ManifestError('version-mismatch', `root ${role.version} cannot follow root ${old.version}`);
   }
-  const root = { bytes, raw: file.raw, role };
+  const root = verified(file, role);
   // §5.3.11: rotated online keys end a fast-forward attack, because what they signed is forgotten.
   const rotated =
     !sameKeys(old.roles.timestamp, role.roles.timestamp) ||
     !sameKeys(old.roles.snapshot, role.roles.snapshot);
-  return rotated ? { root, targets: new Map() } : { ...set, root };
+  if (rotated) return { root, targets: new Map() };
+  // What the old targets keys signed, or delegated, is verified again by the new ones.
+  return sameKeys(old.roles.targets, role.roles.targets)
+    ? { ...set, root }
+    : { ...set, root, targets: new Map() };
 }
 
 /**
- * §5.4. An equal version is normal and returns the very same set. `now` absent means that the bytes come from this
+ * §5.4. An equal version is normal and returns the very same set, unless it has expired since. `now` absent means that the bytes come from this
  * host's own disk: they only guard against rollback, so their expiry does not matter (§5.2's reasoning).
  */
 export function updateTimestamp(set: TrustedSet, bytes: Uint8Array, now?: number): TrustedSet {
@@ -66,7 +70,10 @@ export function updateTimestamp(set: TrustedSet, bytes: Uint8Array, now?: number
   if (old) {
     // §5.4.3.1
     if (role.version < old.version) throw rollback('timestamp', role.version, old.version);
-    if (role.version === old.version) return set;
+    if (role.version === old.version) {
+      if (now !== undefined) checkExpiry('timestamp', old, now);
+      return set;
+    }
     // §5.4.3.2
     if (role.snapshot.version < old.snapshot.version) {
       throw rollback('snapshot', role.snapshot.version, old.snapshot.version);
@@ -74,7 +81,7 @@ export function updateTimestamp(set: TrustedSet, bytes: Uint8Array, now?: number
   }
   // §5.4.4
   if (now !== undefined) checkExpiry('timestamp', role, now);
-  return { ...set, timestamp: { bytes, raw: file.raw, role } };
+  return { ...set, timestamp: verified(file, role) };
 }
 
 /** §5.5. */
@@ -95,7 +102,7 @@ export function updateSnapshot(set: TrustedSet, bytes: Uint8Array, now?: number)
   }
   // §5.5.6
   if (now !== undefined) checkExpiry('snapshot', role, now);
-  return { ...set, snapshot: { bytes, raw: file.raw, role } };
+  return { ...set, snapshot: verified(file, role) };
 }
 
 /** §5.6: `targets` itself, or a role that the current top-level targets delegates to. */
@@ -111,19 +118,36 @@ export function updateTargets(set: TrustedSet, name: string, bytes: Uint8Array, 
   checkVersion(name, role.version, meta.version);
   // §5.6.5
   if (now !== undefined) checkExpiry(name, role, now);
-  return { ...set, targets: new Map(set.targets).set(name, { bytes, raw: file.raw, role }) };
+  const targets = name === 'targets' ? stillDelegated(set.targets, role) : new Map(set.targets);
+  return { ...set, targets: targets.set(name, verified(file, role)) };
 }
 
 /** The snapshot, if it is the one that the timestamp names. */
 export function currentSnapshot(set: TrustedSet): Verified<Snapshot> | undefined {
   const { snapshot, timestamp } = set;
-  return snapshot && snapshot.role.version === timestamp?.role.snapshot.version ? snapshot : undefined;
+  return isNamed(snapshot, timestamp?.role.snapshot) ? snapshot : undefined;
 }
 
 /** A targets role, if it is the one that the current snapshot names. */
 export function currentRole(set: TrustedSet, name: string): Verified<Targets> | undefined {
   const role = set.targets.get(name);
-  return role && role.role.version === currentSnapshot(set)?.role.roles.get(name)?.version ? role : undefined;
+  return isNamed(role, currentSnapshot(set)?.role.roles.get(name)) ? role : undefined;
+}
+
+/** Whether a file is the one that its parent names: by version, and by hash where one was signed. */
+function isNamed(file: Verified<Header> | undefined, meta: RoleMeta | undefined): boolean {
+  if (!file || !meta) return false;
+  return file.role.version === meta.version && file.sha256 === (meta.sha256 ?? file.sha256);
+}
+
+/** The roles whose delegation keeps its keys; any other was verified by keys that no longer speak for it. */
+function stillDelegated(held: TrustedSet['targets'], next: Targets): Map<string, Verified<Targets>> {
+  const delegations = held.get('targets')?.role.delegations;
+  const kept = [...held].filter(([name]) => {
+    const [before, after] = [delegations?.get(name), next.delegations.get(name)];
+    return before && after && sameKeys(before, after);
+  });
+  return new Map(kept);
 }
 
 /**
@@ -135,6 +159,10 @@ export function roleKeys(set: TrustedSet, name: string): RoleKeys {
   const delegation = required(currentRole(set, 'targets'), 'targets').role.delegations.get(name);
   if (!delegation) throw new ManifestError('role-unknown', `targets does not delegate to ${name}`);
   return delegation;
+}
+
+function verified<Role>({ bytes, raw }: Unverified, role: Role): Verified<Role> {
+  return { bytes, sha256: sha256(bytes), raw, role };
 }
 
 function roleMeta(set: TrustedSet, name: string): RoleMeta {

@@ -8,7 +8,7 @@ import { ClientError } from '../../errors.ts';
 import { httpTransport } from '../../transport.ts';
 import type { Transport } from '../../transport.ts';
 import type { Context, Register } from '../command.ts';
-import { createKeyFile, fileSigner, publicHex, readKeyFile, recipientKey } from '../key-file.ts';
+import { createKeyFile, fileSigner, publicHex, readKeyFile, recipientKey } from '../../key-file.ts';
 import { parseSeconds } from '../options.ts';
 import type { RealmDirectory } from '../realm-directory.ts';
 

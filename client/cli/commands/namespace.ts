@@ -5,7 +5,7 @@ import { signMetadata } from '../../../manifest/tuf/metadata.ts';
 import { currentRole } from '../../../manifest/tuf/trusted-set.ts';
 import type { Context, Register } from '../command.ts';
 import { ClientError } from '../../errors.ts';
-import { fileSigner, publicHex, readKeyFile } from '../key-file.ts';
+import { fileSigner, publicHex, readKeyFile } from '../../key-file.ts';
 import { asUsage } from '../options.ts';
 import { Session } from '../session.ts';
 import { Stopwatch } from '../stopwatch.ts';

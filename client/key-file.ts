@@ -3,11 +3,11 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { open, readFile, stat } from 'node:fs/promises';
-import { thumbprint } from '../../manifest/realm/key-wrap.ts';
-import type { RecipientKey } from '../../manifest/realm/key-wrap.ts';
-import { ed25519KeyJson, keyId } from '../../manifest/tuf/keys.ts';
-import type { Signer } from '../../manifest/tuf/metadata.ts';
-import { ClientError } from '../errors.ts';
+import { thumbprint } from '../manifest/realm/key-wrap.ts';
+import type { RecipientKey } from '../manifest/realm/key-wrap.ts';
+import { ed25519KeyJson, keyId } from '../manifest/tuf/keys.ts';
+import type { Signer } from '../manifest/tuf/metadata.ts';
+import { ClientError } from './errors.ts';
 
 export type KeyType = 'ed25519' | 'x25519';
 

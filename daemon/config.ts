@@ -1,0 +1,158 @@
+// The daemon's configuration: one TOML file. An unknown key is an error, because a misspelt one would silently mean
+// its default. Times are written `30s`, `5m`; sizes `8 MiB`.
+import { readFile } from 'node:fs/promises';
+import { parse } from 'smol-toml';
+import { parseWorkload } from '../manifest/names.ts';
+import type { Workload } from '../manifest/names.ts';
+import { DaemonError } from './errors.ts';
+
+export interface Config {
+  /** The manifest service. */
+  readonly service: string;
+  /** Root 1 of the realm, as `lapse init` wrote it. */
+  readonly root: string;
+  /** Private keys of this host's pools. */
+  readonly poolKeys: readonly string[];
+  /** Verified metadata is kept here. */
+  readonly state: string;
+  /** The public mount point; its parent is what containers bind. */
+  readonly mount: string;
+  /** The control API's socket, in a directory of its own that only root may enter. */
+  readonly control: string;
+  readonly engine: 'kernel' | 'fuse-native';
+  /** For an engine that cannot tell callers apart: the one workload whose view the whole mount is. */
+  readonly workload?: Workload;
+  /** Bytes of locked memory. */
+  readonly arena: number;
+  /** How many versions the vault holds at most. */
+  readonly slots: number;
+  /** How long plaintext lingers after the last close, in milliseconds. */
+  readonly lingerMs: number;
+}
+
+const DEFAULTS = {
+  state: '/var/lib/lapsed',
+  mount: '/run/lapse/fs',
+  control: '/run/lapsed/control.sock',
+  engine: 'kernel',
+  arena: '6 MiB',
+  slots: 1024,
+  linger: '10s',
+} as const;
+
+const KEYS = ['service', 'root', 'pool_keys', 'workload', ...Object.keys(DEFAULTS)];
+
+/** @throws DaemonError config-unreadable, config-malformed */
+export async function readConfig(path: string): Promise<Config> {
+  let text: string;
+  try {
+    text = await readFile(path, 'utf8');
+  } catch (cause) {
+    throw new DaemonError('config-unreadable', `cannot read ${path}; see docs/operations/install.md`, {
+      cause,
+    });
+  }
+  return parseConfig(text, path);
+}
+
+/** `where` names the text in errors. */
+export function parseConfig(text: string, where: string): Config {
+  let raw: Record<string, unknown>;
+  try {
+    raw = { ...DEFAULTS, ...parse(text) };
+  } catch (cause) {
+    throw new DaemonError('config-malformed', `${where}: ${(cause as Error).message.split('\n')[0] ?? ''}`, {
+      cause,
+    });
+  }
+  const reader = new Reader(raw, where);
+  reader.only(KEYS);
+  const engine = reader.oneOf('engine', ['kernel', 'fuse-native'] as const);
+  const workload = raw['workload'] === undefined ? undefined : parseWorkload(reader.string('workload'));
+  if ((engine === 'fuse-native') !== (workload !== undefined)) {
+    throw reader.malformed(
+      'workload',
+      'is needed for engine "fuse-native", which cannot tell callers apart, only there',
+    );
+  }
+  return {
+    service: reader.string('service'),
+    root: reader.path('root'),
+    poolKeys: reader.paths('pool_keys'),
+    state: reader.path('state'),
+    mount: reader.path('mount'),
+    control: reader.path('control'),
+    engine,
+    ...(workload === undefined ? {} : { workload }),
+    arena: reader.bytes('arena'),
+    slots: reader.integer('slots', 1, 65_536),
+    lingerMs: reader.milliseconds('linger'),
+  };
+}
+
+class Reader {
+  readonly #raw: Readonly<Record<string, unknown>>;
+  readonly #where: string;
+
+  constructor(raw: Readonly<Record<string, unknown>>, where: string) {
+    this.#raw = raw;
+    this.#where = where;
+  }
+
+  malformed(key: string, rule: string): DaemonError {
+    return new DaemonError('config-malformed', `${this.#where}: ${key} ${rule}`);
+  }
+
+  only(keys: readonly string[]): void {
+    const unknown = Object.keys(this.#raw).find((key) => !keys.includes(key));
+    if (unknown !== undefined) throw this.malformed(unknown, `is unknown; there are: ${keys.join(', ')}`);
+  }
+
+  string(key: string): string {
+    const value = this.#raw[key];
+    if (typeof value !== 'string' || value === '') throw this.malformed(key, 'must be a text');
+    return value;
+  }
+
+  path(key: string): string {
+    return this.#absolute(key, this.string(key));
+  }
+
+  paths(key: string): readonly string[] {
+    const value = this.#raw[key];
+    if (!Array.isArray(value) || value.length === 0) throw this.malformed(key, 'must be a list of paths');
+    return value.map((path) => this.#absolute(key, path));
+  }
+
+  oneOf<T extends string>(key: string, values: readonly T[]): T {
+    const value = values.find((candidate) => candidate === this.#raw[key]);
+    if (value === undefined) throw this.malformed(key, `must be one of: ${values.join(', ')}`);
+    return value;
+  }
+
+  integer(key: string, least: number, most: number): number {
+    const value = this.#raw[key];
+    if (typeof value !== 'number' || !Number.isInteger(value) || value < least || value > most) {
+      throw this.malformed(key, `must be a number from ${least} to ${most}`);
+    }
+    return value;
+  }
+
+  bytes(key: string): number {
+    const [, digits, unit] = /^(\d{1,6}) ?(KiB|MiB)$/.exec(this.string(key)) ?? [];
+    if (digits === undefined) throw this.malformed(key, 'must be a size like "8 MiB"');
+    return Number(digits) * (unit === 'MiB' ? 1 << 20 : 1 << 10);
+  }
+
+  milliseconds(key: string): number {
+    const [, digits, unit] = /^(\d{1,6})(ms|s|m)$/.exec(this.string(key)) ?? [];
+    if (digits === undefined) throw this.malformed(key, 'must be a time like "10s"');
+    return Number(digits) * ({ ms: 1, s: 1000, m: 60_000 }[unit ?? 'ms'] ?? 1);
+  }
+
+  #absolute(key: string, path: unknown): string {
+    if (typeof path !== 'string' || !path.startsWith('/'))
+      throw this.malformed(key, 'must be an absolute path');
+    return path;
+  }
+}

@@ -1,0 +1,58 @@
+// When changes took effect here: the last of them, each with the moment the news came and the moment it was in
+// effect, after the barrier and the last notification. CLOCK_MONOTONIC in nanoseconds, as every process of the
+// host can read it.
+import type { Clock } from '../client/clock.ts';
+import type { TargetPath } from '../manifest/names.ts';
+import type { Table } from './table.ts';
+
+const MOST = 256;
+
+export interface Effect {
+  readonly version: TargetPath;
+  readonly change: 'shown' | 'superseded' | 'withdrawn';
+  readonly receivedAt: bigint;
+  readonly effectAt: bigint;
+}
+
+export class Effects {
+  readonly #clock: Clock;
+  #last: readonly Effect[] = [];
+  #receivedAt: bigint;
+
+  constructor(clock: Clock) {
+    this.#clock = clock;
+    this.#receivedAt = clock.monotonic();
+  }
+
+  get last(): readonly Effect[] {
+    return this.#last;
+  }
+
+  /** News came: what is shown next follows from it. */
+  received(): void {
+    this.#receivedAt = this.#clock.monotonic();
+  }
+
+  /** `next` is in effect. */
+  shown(old: Table, next: Table): void {
+    const effectAt = this.#clock.monotonic();
+    const before = states(old);
+    const after = states(next);
+    const note = (version: TargetPath, change: Effect['change']): Effect => ({
+      version,
+      change,
+      receivedAt: this.#receivedAt,
+      effectAt,
+    });
+    const gone = [...before.keys()].filter((path) => !after.has(path)).map((path) => note(path, 'withdrawn'));
+    const changed = [...after]
+      .filter(([path, named]) => before.get(path) !== named)
+      .map(([path, named]) => note(path, named ? 'shown' : 'superseded'));
+    this.#last = [...this.#last, ...gone, ...changed].slice(-MOST);
+  }
+}
+
+/** Each version in the table, and whether it bears a name. */
+function states(table: Table): ReadonlyMap<TargetPath, boolean> {
+  return new Map(table.files.map((file) => [file.path, file.named]));
+}

@@ -1,0 +1,63 @@
+// `lapse-oci-hook`: tells lapsed which control group a new container is, before its process starts (createRuntime),
+// and that it is gone (poststop). The runtime gives the container's state on stdin (OCI runtime specification,
+// "State"). A container without the annotation is none of ours. Fails closed: no answer, no start.
+import { readFileSync } from 'node:fs';
+import { parseArgs } from 'node:util';
+import { isLapseError } from '../../manifest/errors.ts';
+import { callControl } from '../control/client.ts';
+import type { ControlRequest } from '../control/client.ts';
+import { DaemonError } from '../errors.ts';
+import { parseState } from './state.ts';
+
+const USAGE = `usage: lapse-oci-hook create|delete [--socket PATH]
+
+Reads the container's OCI state on stdin. Give it to the runtime as hooks:
+  createRuntime  lapse-oci-hook create
+  poststop       lapse-oci-hook delete
+and name the workload with the annotation dev.lapse.workload.`;
+
+async function main(): Promise<void> {
+  const { values, positionals } = parseArgs({
+    allowPositionals: true,
+    options: {
+      socket: { type: 'string', default: '/run/lapsed/control.sock' },
+      help: { type: 'boolean', default: false },
+    },
+  });
+  const [stage] = positionals;
+  if (values.help) {
+    process.stdout.write(`${USAGE}\n`);
+    return;
+  }
+  if (stage !== 'create' && stage !== 'delete') throw new DaemonError('hook-refused', USAGE);
+  const { id, pid, workload } = parseState(readFileSync(0));
+  if (workload === undefined) return;
+  await call(
+    stage === 'create'
+      ? {
+          socket: values.socket,
+          method: 'POST',
+          path: '/v1/workloads',
+          body: { id, workload, cgroup: readFileSync(`/proc/${pid}/cgroup`, 'utf8') },
+        }
+      : { socket: values.socket, method: 'DELETE', path: `/v1/workloads/${encodeURIComponent(id)}` },
+  );
+}
+
+async function call(request: ControlRequest): Promise<void> {
+  const { status, body } = await callControl(request);
+  // A container that was never registered has nothing to be taken back.
+  if (status >= 300 && !(request.method === 'DELETE' && status === 404)) {
+    throw new DaemonError('hook-refused', `lapsed refused: ${body}`);
+  }
+}
+
+try {
+  await main();
+} catch (error) {
+  const code = isLapseError(error) ? error.code : 'hook-refused';
+  process.stderr.write(
+    `lapse-oci-hook: ${error instanceof Error ? error.message : String(error)} [${code}]\n`,
+  );
+  process.exitCode = 1;
+}

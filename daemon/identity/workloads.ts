@@ -1,0 +1,48 @@
+// The workloads on this host: which control group is which. A group below a registered one belongs to it too (a
+// container may make groups of its own); the longest match wins.
+import type { Workload } from '../../manifest/names.ts';
+import { DaemonError } from '../errors.ts';
+import type { Cgroup } from './cgroup.ts';
+
+export interface RegisteredWorkload {
+  /** The container's id, by which it is unregistered. */
+  readonly id: string;
+  readonly workload: Workload;
+  readonly cgroup: Cgroup;
+}
+
+const MOST = 4096;
+
+export class WorkloadRegistry {
+  readonly #byId = new Map<string, RegisteredWorkload>();
+
+  /** Registering the same again is fine; the same id or group for something else is not. @throws DaemonError */
+  register(entry: RegisteredWorkload): void {
+    for (const known of this.#byId.values()) {
+      const same =
+        known.id === entry.id && known.cgroup === entry.cgroup && known.workload === entry.workload;
+      if (!same && (known.id === entry.id || known.cgroup === entry.cgroup)) {
+        throw new DaemonError('workload-conflict', `${entry.id} or its control group is registered already`);
+      }
+    }
+    if (this.#byId.size >= MOST) throw new DaemonError('workload-conflict', `more than ${MOST} workloads`);
+    this.#byId.set(entry.id, entry);
+  }
+
+  /** @throws DaemonError workload-unknown */
+  unregister(id: string): void {
+    if (!this.#byId.delete(id)) throw new DaemonError('workload-unknown', `no workload ${id} is registered`);
+  }
+
+  list(): readonly RegisteredWorkload[] {
+    return [...this.#byId.values()];
+  }
+}
+
+/** Finds a caller's workload among registered groups, by its own group or the nearest one above. */
+export function findWorkload(groups: ReadonlyMap<Cgroup, Workload>, cgroup: Cgroup): Workload | undefined {
+  for (let path = cgroup; ; path = path.slice(0, path.lastIndexOf('/'))) {
+    const workload = groups.get(path);
+    if (workload !== undefined || !path.includes('/')) return workload;
+  }
+}

@@ -1,0 +1,83 @@
+// Lays out the views: from the verified realm, the versions that the vault has loaded, and the registered
+// workloads, to the table that is served. Pure, and sorted, so that equal input gives an equal table.
+import type { LapseError } from '../manifest/errors.ts';
+import type { TargetPath, Workload } from '../manifest/names.ts';
+import { liveVersions } from '../manifest/realm/succession.ts';
+import type { Secret } from '../manifest/realm/secret.ts';
+import { DaemonError } from './errors.ts';
+import type { RegisteredWorkload } from './identity/workloads.ts';
+import { fileNode, viewNode } from './node-id.ts';
+import type { ServedFile, Table } from './table.ts';
+import type { Loaded } from './vault/vault.ts';
+
+export interface Held extends Loaded {
+  /** When this host first had it; seconds since the epoch. */
+  readonly since: number;
+}
+
+export interface Layout {
+  readonly table: Table;
+  /** Files that are not served because the rules contradict each other. */
+  readonly problems: readonly LapseError[];
+}
+
+export function layOut(
+  secrets: readonly Secret[],
+  held: ReadonlyMap<TargetPath, Held>,
+  workloads: readonly RegisteredWorkload[],
+): Layout {
+  const problems: LapseError[] = [];
+  const files = withoutConflicts(
+    secrets.flatMap((secret) => filesOf(secret, held)),
+    problems,
+  );
+  const names = [
+    ...new Set([...files.map((file) => file.view), ...workloads.map((entry) => entry.workload)]),
+  ].sort();
+  const views = names.map((workload) => ({ node: viewNode(workload), workload }));
+  const nodes = new Set([...views, ...files].map((entry) => entry.node));
+  if (nodes.size !== views.length + files.length) {
+    throw new DaemonError('node-collision', 'two files would get one inode number; nothing new is shown');
+  }
+  return { table: { views, files, groups: new Map(workloads.map((w) => [w.cgroup, w.workload])) }, problems };
+}
+
+/** Every held live version in every view that is granted it; the newest held one bears the name. */
+function filesOf(secret: Secret, held: ReadonlyMap<TargetPath, Held>): readonly ServedFile[] {
+  const versions = liveVersions(secret).flatMap((live) => {
+    const loaded = held.get(live.path);
+    return loaded ? [{ path: live.path, loaded }] : [];
+  });
+  return secret.grants.flatMap(({ workload, file, uid, gid, mode }) =>
+    versions.map(({ path, loaded }, i) => ({
+      node: fileNode(workload, path),
+      view: workload,
+      file,
+      path,
+      named: i === 0,
+      slot: loaded.slot,
+      size: loaded.size,
+      uid,
+      gid,
+      mode,
+      mtime: loaded.since,
+    })),
+  );
+}
+
+/** Two secrets that claim one name in one view are both left out: guessing could show the wrong one. */
+function withoutConflicts(files: readonly ServedFile[], problems: LapseError[]): readonly ServedFile[] {
+  const owners = new Map<string, string>();
+  const contested = new Set<string>();
+  const place = (view: Workload, file: string): string => `${view}/${file}`;
+  const secretOf = (path: string): string => path.slice(0, path.lastIndexOf('@'));
+  for (const { view, file, path } of files) {
+    const owner = owners.get(place(view, file)) ?? secretOf(path);
+    owners.set(place(view, file), owner);
+    if (owner !== secretOf(path)) contested.add(place(view, file));
+  }
+  for (const name of contested) {
+    problems.push(new DaemonError('file-conflict', `two secrets claim the file ${name}; neither is shown`));
+  }
+  return files.filter(({ view, file }) => !contested.has(place(view, file)));
+}

@@ -1,0 +1,80 @@
+// The serving thread: a worker that sits in blocking reads on /dev/fuse. It shares the arena, the slots and the
+// lease with the main thread, learns the table from messages, and never waits for an answer. It reports three
+// things: that it is ready, which slot it decrypted, and faults.
+import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
+import type { MessagePort } from 'node:worker_threads';
+import { systemClock } from '../client/clock.ts';
+import { serve } from '../fuse/engine/kernel.ts';
+import { CgroupReader } from './identity/cgroup.ts';
+import { findWorkload } from './identity/workloads.ts';
+import { Lease } from './lease.ts';
+import type { Table } from './table.ts';
+import { SecretFiles } from './tree/secret-file.ts';
+import { SecretTree } from './tree/secret-tree.ts';
+import type { Identify } from './tree/secret-tree.ts';
+import { VaultOpener } from './vault/opener.ts';
+import type { Decrypt } from './vault/opener.ts';
+import type { Region } from './vault/arena.ts';
+import { SlotTable } from './vault/slot.ts';
+
+export interface ThreadData {
+  readonly device: number;
+  readonly arena: SharedArrayBuffer;
+  readonly slots: SharedArrayBuffer;
+  readonly lease: SharedArrayBuffer;
+  /** One Int32: not 0 when the thread shall stop. */
+  readonly stop: SharedArrayBuffer;
+  /** Where replies are made: in the arena, since they hold plaintext. */
+  readonly reply: Region;
+  readonly tables: MessagePort;
+}
+
+export type ThreadReport =
+  | { readonly kind: 'ready' }
+  | { readonly kind: 'opened'; readonly slot: number }
+  | { readonly kind: 'fault'; readonly message: string }
+  | { readonly kind: 'ended'; readonly reason: 'stopped' | 'unmounted' };
+
+/** What the demo's sabotage may replace, to prove that its checks would notice. */
+export interface ThreadParts {
+  readonly identify?: Identify;
+  readonly decrypt?: Decrypt;
+}
+
+export function identifyByCgroup(): Identify {
+  const reader = new CgroupReader();
+  return ({ tid }, groups) => {
+    const cgroup = reader.read(tid);
+    return cgroup === undefined ? undefined : findWorkload(groups, cgroup);
+  };
+}
+
+function nextTable(tables: MessagePort): Table | undefined {
+  const next = receiveMessageOnPort(tables) as { readonly message: Table } | undefined;
+  return next?.message;
+}
+
+export function runServingThread(parts: ThreadParts = {}): void {
+  const { device, arena, slots, lease, stop, reply, tables } = workerData as ThreadData;
+  const report = (message: ThreadReport): void => parentPort?.postMessage(message);
+  const table = new SlotTable(slots);
+  const opener = new VaultOpener(table, arena, (slot) => report({ kind: 'opened', slot }), parts.decrypt);
+  const clock = systemClock();
+  const files = new SecretFiles(opener, table, new Lease(() => clock.boot(), lease));
+  const tree = new SecretTree(parts.identify ?? identifyByCgroup(), files);
+  const stopFlag = new Int32Array(stop);
+  const reason = serve({
+    device,
+    tree,
+    replyBuffer: new Uint8Array(arena, reply.offset, reply.length),
+    drain: () => {
+      for (let next = nextTable(tables); next; next = nextTable(tables)) tree.show(next);
+    },
+    stopped: () => Atomics.load(stopFlag, 0) !== 0,
+    onReady: () => report({ kind: 'ready' }),
+    onFault: (error) =>
+      report({ kind: 'fault', message: error instanceof Error ? error.message : 'unknown' }),
+  });
+  tables.close();
+  report({ kind: 'ended', reason });
+}

@@ -1,0 +1,180 @@
+// What this host serves right now: brings the vault, the views and the kernel's caches to what the verified realm
+// says. A revocation takes three steps: the slot's state flips and its key and plaintext are zeroed, at once, for
+// both threads; the table without it is shown; the kernel forgets pages and names. Then it is in effect, and the
+// moment is noted. Loading runs apart from this and never delays a withdrawal.
+import type { Clock } from '../client/clock.ts';
+import type { RealmState, Secrets } from '../client/updater.ts';
+import type { LapseError } from '../manifest/errors.ts';
+import type { Namespace, RealmId, TargetPath } from '../manifest/names.ts';
+import type { Secret } from '../manifest/realm/secret.ts';
+import { Effects } from './effects.ts';
+import type { RegisteredWorkload } from './identity/workloads.ts';
+import { WorkloadRegistry } from './identity/workloads.ts';
+import type { Server } from './invalidator.ts';
+import { layOut } from './layout.ts';
+import type { Held } from './layout.ts';
+import type { Lease } from './lease.ts';
+import type { Loader, Order } from './loader.ts';
+import { Overlaps } from './overlaps.ts';
+import { EMPTY_TABLE } from './table.ts';
+import type { Table } from './table.ts';
+import type { Loaded, Vault } from './vault/vault.ts';
+import { withdraw } from './withdrawal.ts';
+
+const NOTHING_PUSHED: ReadonlyMap<string, Uint8Array> = new Map();
+
+export interface ServingParts {
+  readonly realm: RealmId;
+  readonly clock: Clock;
+  readonly lease: Lease;
+  readonly vault: Vault;
+  readonly server: Server;
+  /** Told of what went wrong while something was shown; the daemon cannot go on without that. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+export class Serving {
+  readonly effects: Effects;
+  readonly #parts: ServingParts;
+  readonly #workloads = new WorkloadRegistry();
+  readonly #overlaps: Overlaps;
+  readonly #held = new Map<TargetPath, Held>();
+  #loader: Loader | undefined;
+  #secrets: ReadonlyMap<Namespace, Secrets> = new Map();
+  #dead: number[] = [];
+  #table: Table = EMPTY_TABLE;
+  #problems: readonly LapseError[] = [];
+  #showing: Promise<void> = Promise.resolve();
+  #next: Promise<void> | undefined;
+  #mappingsLive = false;
+
+  constructor(parts: ServingParts) {
+    this.#parts = parts;
+    this.#overlaps = new Overlaps(parts.clock);
+    this.effects = new Effects(parts.clock);
+  }
+
+  get table(): Table {
+    return this.#table;
+  }
+
+  get workloads(): readonly RegisteredWorkload[] {
+    return this.#workloads.list();
+  }
+
+  get problems(): readonly LapseError[] {
+    return [...this.#problems, ...(this.#loader?.failures.values() ?? [])];
+  }
+
+  loadWith(makeLoader: (events: ConstructorParameters<typeof Loader>[3]) => Loader): void {
+    this.#loader = makeLoader({
+      wanted: (path) => !this.#held.has(path) && this.#living().some(({ live }) => live.path === path),
+      loaded: (path, loaded) => this.#take(path, loaded),
+    });
+  }
+
+  /**
+   * Serves a newly verified state. A namespace that failed to verify stays as it was (the lease, which is not
+   * renewed then, will deny it). Resolves when everything that had to go is gone.
+   */
+  apply(state: RealmState, pushed = NOTHING_PUSHED): Promise<void> {
+    this.effects.received();
+    const kept = [...this.#secrets].filter(([namespace]) => state.failures.has(namespace));
+    this.#secrets = new Map([...kept, ...state.secrets]);
+    return this.#settle(pushed);
+  }
+
+  register(entry: RegisteredWorkload): Promise<void> {
+    this.#workloads.register(entry);
+    return this.#show();
+  }
+
+  unregister(id: string): Promise<void> {
+    this.#workloads.unregister(id);
+    return this.#show();
+  }
+
+  /** Ten times a second: overlaps that ended, and mappings when the lease is over (an mmap never asks). */
+  tick(): void {
+    const living = new Set(this.#living().map(({ live }) => live.path));
+    if ([...this.#held.keys()].some((path) => !living.has(path))) this.#attend(this.#settle(NOTHING_PUSHED));
+    const holds = this.#parts.lease.holds();
+    if (!holds && this.#mappingsLive) this.#attend(this.#withdrawMappings());
+    this.#mappingsLive = holds;
+  }
+
+  /** Denies everything, also what is mapped; for shutdown. */
+  async end(): Promise<void> {
+    this.#parts.lease.lapse();
+    this.#parts.vault[Symbol.dispose]();
+    await this.#withdrawMappings();
+  }
+
+  #settle(pushed: ReadonlyMap<string, Uint8Array>): Promise<void> {
+    const orders = this.#living();
+    const living = new Set(orders.map(({ live }) => live.path));
+    for (const [path, { slot }] of this.#held) {
+      if (living.has(path)) continue;
+      this.#parts.vault.revoke(slot);
+      this.#held.delete(path);
+      this.#dead.push(slot);
+    }
+    this.#overlaps.keep(living);
+    this.#loader?.request(
+      orders.filter(({ live }) => !this.#held.has(live.path)),
+      pushed,
+    );
+    return this.#show();
+  }
+
+  #living(): readonly Order[] {
+    const { realm } = this.#parts;
+    return this.#allSecrets().flatMap((secret) =>
+      this.#overlaps.living(secret).map((live) => {
+        const { namespace, name } = secret;
+        return { live, context: { realm, namespace, name, version: live.version } };
+      }),
+    );
+  }
+
+  #allSecrets(): readonly Secret[] {
+    return [...this.#secrets.values()].flatMap((secrets) => [...secrets.values()]);
+  }
+
+  #take(path: TargetPath, loaded: Loaded): void {
+    this.#held.set(path, { ...loaded, since: Math.floor(this.#parts.clock.now() / 1000) });
+    this.#attend(this.#show());
+  }
+
+  /** One after another; a caller that comes while one waits its turn shares it. */
+  #show(): Promise<void> {
+    this.#next ??= this.#showing.then(() => {
+      this.#next = undefined;
+      this.#showing = this.#showNow();
+      return this.#showing;
+    });
+    return this.#next;
+  }
+
+  async #showNow(): Promise<void> {
+    const { server, vault } = this.#parts;
+    const old = this.#table;
+    const dead = this.#dead;
+    this.#dead = [];
+    const { table, problems } = layOut(this.#allSecrets(), this.#held, this.#workloads.list());
+    this.#table = table;
+    this.#problems = problems;
+    await server.show(table);
+    await withdraw(server.invalidator, old, table);
+    this.effects.shown(old, table);
+    for (const slot of dead) vault.reclaim(slot);
+  }
+
+  async #withdrawMappings(): Promise<void> {
+    await Promise.all(this.#table.files.map((file) => this.#parts.server.invalidator.pages(file.node)));
+  }
+
+  #attend(work: Promise<void>): void {
+    work.catch(this.#parts.onFailure);
+  }
+}

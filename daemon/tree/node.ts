@@ -1,0 +1,31 @@
+// What every kind of node answers, and how its attributes look. The caller is known already, as the workload that
+// it is, or undefined when it is none.
+import { ERRNO } from '../../fuse/errno.ts';
+import type { Attributes, DirectoryEntry, Errno } from '../../fuse/tree.ts';
+import type { Workload } from '../../manifest/names.ts';
+
+export type Who = Workload | undefined;
+
+export interface TreeNode {
+  attributes(who: Who): Attributes | Errno;
+}
+
+export interface DirectoryNode extends TreeNode {
+  lookup(name: string, who: Who): Attributes | Errno;
+  entries(who: Who): readonly DirectoryEntry[] | Errno;
+}
+
+/** Everybody may pass; what is behind decides for itself. */
+export function directoryAttributes(node: number): Attributes {
+  return { node, kind: 'directory', size: 0, mode: 0o555, uid: 0, gid: 0, mtime: 0 };
+}
+
+export function entryOf({ node, kind }: Attributes, name: string): DirectoryEntry {
+  return { node, name, kind };
+}
+
+export function isErrno(answer: Attributes | Errno): answer is Errno {
+  return typeof answer === 'number';
+}
+
+export const ABSENT = ERRNO.ENOENT;

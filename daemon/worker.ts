@@ -1,0 +1,4 @@
+// The entry of the serving thread; `serving-thread.ts` says what it does.
+import { runServingThread } from './serving-thread.ts';
+
+runServingThread();

@@ -1,0 +1,44 @@
+/**
+ * The default engine: serves a tree on the kernel's own protocol, in a loop of blocking reads that takes its whole
+ * thread (a worker) until it is told to stop or the mount is gone. A blocked read wakes for requests only, so whoever
+ * stops it sends one after (`retire`). A message that `drain` picks up has been seen before the next request is handled.
+ */
+import { receive, send } from '../device.ts';
+import { Session } from '../session.ts';
+import type { Tree } from '../tree.ts';
+
+/** The kernel wants 8 KiB at least; more lets it forget more nodes at once. */
+const REQUEST_BUFFER_BYTES = 64 * 1024;
+
+export interface ServeOptions {
+  /** What `mount` returned. It stays open: closing it is up to whoever opened it. */
+  readonly device: number;
+  readonly tree: Tree;
+  /** At least REPLY_BUFFER_BYTES; file data exists nowhere else, and is wiped after every reply. */
+  readonly replyBuffer: Uint8Array;
+  /** Called after a request came and before it is handled. */
+  readonly drain: () => void;
+  readonly stopped: () => boolean;
+  /** Called once, when INIT was answered: from now on the mountpoint may be touched. */
+  readonly onReady: () => void;
+  readonly onFault: (error: unknown) => void;
+}
+
+export function serve(options: ServeOptions): 'stopped' | 'unmounted' {
+  const { device, tree, replyBuffer, drain, stopped, onReady, onFault } = options;
+  const session = new Session({ tree, replyBuffer, onFault, send: (reply) => send(device, reply) });
+  const requests = new Uint8Array(REQUEST_BUFFER_BYTES);
+  let ready = false;
+  while (!stopped()) {
+    const length = receive(device, requests);
+    if (length === 'unmounted') return 'unmounted';
+    drain();
+    if (length === 'again') continue;
+    session.handle(requests.subarray(0, length));
+    if (!ready && session.agreement !== undefined) {
+      ready = true;
+      onReady();
+    }
+  }
+  return 'stopped';
+}

@@ -1,0 +1,79 @@
+/**
+ * One request in, one reply out (none for FORGET, BATCH_FORGET and INTERRUPT), and failing closed: a tree that throws is
+ * reported and answered with EACCES, a malformed request with EINVAL. File data exists only in the reply buffer, from
+ * `Tree.read` until `send` has returned. Nothing here waits, or throws, unless `send` does.
+ */
+import { ERRNO } from './errno.ts';
+import type { Agreement } from './negotiation.ts';
+import { Operations } from './operations.ts';
+import { Reply } from './reply.ts';
+import type { Outcome } from './reply.ts';
+import type { Tree } from './tree.ts';
+import { OPCODE, Request } from './wire.ts';
+
+const SILENT: ReadonlySet<number> = new Set([
+  OPCODE.FORGET,
+  OPCODE.BATCH_FORGET,
+  OPCODE.INTERRUPT,
+  OPCODE.NOTIFY_REPLY,
+]);
+
+export interface SessionOptions {
+  readonly tree: Tree;
+  /** At least REPLY_BUFFER_BYTES; in locked memory if what is served is secret. */
+  readonly replyBuffer: Uint8Array;
+  /** Hands a reply to the kernel; false when nobody waits for it any more. */
+  readonly send: (reply: Uint8Array) => boolean;
+  /** Told of every error of the tree, after which the caller gets EACCES. Must not throw. */
+  readonly onFault: (error: unknown) => void;
+}
+
+export class Session {
+  readonly #operations: Operations;
+  readonly #reply: Reply;
+  readonly #send: SessionOptions['send'];
+  readonly #onFault: SessionOptions['onFault'];
+
+  constructor({ tree, replyBuffer, send, onFault }: SessionOptions) {
+    this.#reply = new Reply(replyBuffer);
+    this.#operations = new Operations(tree, this.#reply);
+    this.#send = send;
+    this.#onFault = onFault;
+  }
+
+  /** What INIT agreed on, once it was answered. */
+  get agreement(): Agreement | undefined {
+    return this.#operations.agreement;
+  }
+
+  handle(message: Uint8Array): void {
+    const request = Request.decode(message);
+    if (request === undefined) return;
+    try {
+      const outcome = this.#answer(request);
+      if (SILENT.has(request.opcode)) return;
+      // An interrupted open has no descriptor, so no RELEASE would ever come for it.
+      if (!this.#send(this.#reply.finish(request, outcome))) this.#withdraw();
+    } finally {
+      this.#reply.wipe();
+    }
+  }
+
+  #answer(request: Request): Outcome {
+    try {
+      return this.#operations.answer(request);
+    } catch (error) {
+      this.#onFault(error);
+      this.#withdraw();
+      return ERRNO.EACCES;
+    }
+  }
+
+  #withdraw(): void {
+    try {
+      this.#operations.withdraw();
+    } catch (error) {
+      this.#onFault(error);
+    }
+  }
+}

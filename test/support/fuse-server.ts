@@ -1,0 +1,102 @@
+// Starts test/mount/engine-server.ts in a process of its own, talks to it, and cleans up whatever happens: the tests
+// may then touch the mount in any way without waiting for themselves.
+import { fork, spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { parseMountinfo } from '../../fuse/mountinfo.ts';
+import type { Command } from '../mount/engine-server.ts';
+
+const PATIENCE = 15_000;
+
+/** A fresh directory to mount on; disposing of it detaches whatever is mounted there. */
+export class Mountpoint implements Disposable {
+  readonly path = mkdtempSync(join(tmpdir(), 'lapse-engine-'));
+
+  mounts(): string[] {
+    return parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8'))
+      .filter(({ directory }) => directory === this.path)
+      .map(({ type }) => type);
+  }
+
+  [Symbol.dispose](): void {
+    while (this.mounts().length > 0) detach(this.path);
+    rmSync(this.path, { recursive: true });
+  }
+}
+
+function detach(path: string): void {
+  const { status } = spawnSync('umount', ['-i', '-c', '-l', '--', path], { timeout: PATIENCE });
+  if (status !== 0) throw new Error(`cannot clean up the mount on ${path}`);
+}
+
+export class ServerProcess implements AsyncDisposable {
+  readonly #child: ChildProcess;
+  readonly exited: Promise<unknown>;
+
+  private constructor(child: ChildProcess) {
+    this.#child = child;
+    this.exited = once(child, 'exit');
+  }
+
+  static async start(engine: 'kernel' | 'fuse-native', directory: string): Promise<ServerProcess> {
+    const program = new URL('../mount/engine-server.ts', import.meta.url);
+    const server = new ServerProcess(fork(program, [engine, directory], { execArgv: [] }));
+    const failed = server.exited.then(() => {
+      throw new Error(`the ${engine} server did not start`);
+    });
+    await Promise.race([once(server.#child, 'message', { signal: AbortSignal.timeout(PATIENCE) }), failed]);
+    return server;
+  }
+
+  async send(command: Command): Promise<unknown> {
+    const answered = once(this.#child, 'message', { signal: AbortSignal.timeout(PATIENCE) });
+    this.#child.send(command);
+    const [message] = (await answered) as [{ result: unknown }];
+    return message.result;
+  }
+
+  /** From now on it hangs. */
+  pause(): void {
+    this.#child.kill('SIGSTOP');
+  }
+
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.exited;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.kill();
+  }
+}
+
+/** A program that talks in lines: it says one, and goes on when it is told to. */
+export class Companion implements AsyncDisposable {
+  readonly #child;
+  readonly #lines;
+
+  constructor(program: string, parameters: readonly string[]) {
+    this.#child = spawn(program, parameters, { stdio: ['pipe', 'pipe', 'inherit'] });
+    this.#lines = createInterface({ input: this.#child.stdout })[Symbol.asyncIterator]();
+  }
+
+  async line(): Promise<string | undefined> {
+    const { value, done } = await this.#lines.next();
+    return done === true ? undefined : value;
+  }
+
+  proceed(): void {
+    this.#child.stdin.write('\n');
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    if (this.#child.exitCode !== null || this.#child.signalCode !== null) return;
+    const exited = once(this.#child, 'exit');
+    this.#child.kill('SIGKILL');
+    await exited;
+  }
+}
