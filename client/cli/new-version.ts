@@ -9,8 +9,8 @@ import type { VersionContext } from '../../manifest/realm/envelope.ts';
 import type { Grant } from '../../manifest/realm/grant.ts';
 import { wrapKey } from '../../manifest/realm/key-wrap.ts';
 import type { Recipient, WrappedKey } from '../../manifest/realm/key-wrap.ts';
-import type { Secret } from '../../manifest/realm/secret.ts';
 import { sha256 } from '../../manifest/tuf/metadata.ts';
+import type { Secrets } from '../updater.ts';
 import type { Session } from './session.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
@@ -29,20 +29,20 @@ export interface NewVersion {
   readonly timestamp: number;
 }
 
-/** Zeroes `value`. `check` sees the secret as it is, or undefined, and may refuse. */
+/** Zeroes `value`. `check` sees the namespace as it is, and may refuse. */
 export async function publishVersion(
   session: Session,
   watch: Stopwatch,
   { namespace, name }: SecretReference,
   value: Buffer,
   terms: VersionTerms,
-  check: (secret: Secret | undefined) => void = () => undefined,
+  check: (secrets: Secrets) => unknown = () => undefined,
 ): Promise<NewVersion> {
   let made = { version: 0, grants: terms.grants };
   try {
     const published = await session.publish(namespace, watch, async (targets, secrets) => {
+      check(secrets);
       const secret = secrets.get(name);
-      check(secret);
       made = {
         version: (secret?.newestVersion ?? 0) + 1,
         grants: mergeGrants(secret?.grants ?? [], terms.grants),

@@ -4,7 +4,8 @@ import { ClientError } from '../../errors.ts';
 import type { Context, Register } from '../command.ts';
 import { publishVersion, versionName } from '../new-version.ts';
 import { asUsage, parseCount, parseOverlap } from '../options.ts';
-import { Session } from '../session.ts';
+import { Session, secretOf, secretsOf } from '../session.ts';
+import type { Secrets } from '../../updater.ts';
 import { Stopwatch } from '../stopwatch.ts';
 import { readValue } from '../value.ts';
 import type { ValueSource } from '../value.ts';
@@ -44,22 +45,13 @@ async function rotate(
   const source = valueSource(options);
   const overlapSeconds = parseOverlap(options.overlap);
   const session = await Session.open(directory, clock);
+  const terms = { grants: [], overlapSeconds };
+  const mustExist = (secrets: Secrets): unknown => secretOf(secrets, reference.namespace, reference.name);
+  // Before anybody is asked for a value: there must be something to rotate.
+  mustExist(secretsOf(await session.refresh(), reference.namespace));
   const value = await readValue(source);
   const watch = new Stopwatch(clock);
-  const made = await publishVersion(
-    session,
-    watch,
-    reference,
-    value,
-    { grants: [], overlapSeconds },
-    (secret) => {
-      if (!secret)
-        throw new ClientError(
-          'secret-unknown',
-          `there is no ${name} to rotate; run: lapse secret put ${name}`,
-        );
-    },
-  );
+  const made = await publishVersion(session, watch, reference, value, terms, mustExist);
   await session.refresh();
   const report = watch.report();
   output.result([`${versionName(reference, made.version)} is published, after ${report.ms['total']} ms.`], {

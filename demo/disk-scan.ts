@@ -1,0 +1,61 @@
+// Searches every file below a directory for a value: raw, in hexadecimal (both cases), and in base64 (both alphabets) at each of the
+// three alignments at which it could stand inside something larger. A scan is worth nothing without its control, so
+// `scan` is also run over a file that it must find.
+import { randomBytes } from 'node:crypto';
+import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+
+export interface Scan {
+  readonly hits: number;
+  readonly files: number;
+  /** Where, without the bytes. */
+  readonly places: readonly string[];
+}
+
+export async function scan(directory: string, values: readonly Uint8Array[]): Promise<Scan> {
+  const forms = values.flatMap(formsOf);
+  const places: string[] = [];
+  let files = 0;
+  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
+    if (!entry.isFile()) continue;
+    files++;
+    const path = join(entry.parentPath, entry.name);
+    const bytes = await readFile(path);
+    if (forms.some((form) => bytes.includes(form))) places.push(path);
+  }
+  return { hits: places.length, files, places };
+}
+
+/** Hides a value where only a thorough search finds it, searches, and removes it again. */
+export async function plantedHits(directory: string, value: Uint8Array): Promise<number> {
+  const path = join(directory, 'planted');
+  const text = Buffer.concat([randomBytes(1 + (randomBytes(1)[0] ?? 0)), value, randomBytes(64)]).toString(
+    'base64',
+  );
+  await writeFile(path, `{"note":"${text}"}`);
+  try {
+    return (await scan(directory, [value])).hits;
+  } finally {
+    await rm(path);
+  }
+}
+
+function formsOf(value: Uint8Array): readonly Buffer[] {
+  const bytes = Buffer.from(value);
+  const hex = bytes.toString('hex');
+  // Inside a longer base64 text the first and last characters depend on the neighbours: only the middle is sought.
+  const base64 = [0, 1, 2].map((shift) => {
+    const text = Buffer.concat([Buffer.alloc(shift), bytes])
+      .toString('base64')
+      .replace(/=+$/, '');
+    return text.slice(shift === 0 ? 0 : shift + 1, -1);
+  });
+  return [
+    bytes,
+    ...[hex, hex.toUpperCase(), ...base64, ...base64.map(urlSafe)].map((text) => Buffer.from(text)),
+  ];
+}
+
+function urlSafe(base64: string): string {
+  return base64.replaceAll('+', '-').replaceAll('/', '_');
+}

@@ -1,0 +1,169 @@
+// `npm run demo`: a secret's whole life on one machine, with the real programs: put, read in a real container,
+// rotated under its readers, revoked, all measured from inside the container. Ends with 0 only if every promise was
+// kept and every control held. `--break NAME` sabotages the daemon and must end with 1.
+import { execFileSync } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { parseArgs } from 'node:util';
+import { systemClock } from '../client/clock.ts';
+import { Container } from './container.ts';
+import { plantedHits, scan } from './disk-scan.ts';
+import { measure, withdrawnAt } from './measure.ts';
+import { daemonStatus, lapse, makePlaces, startDaemon, startService } from './programs.ts';
+import type { Places, Program } from './programs.ts';
+import { fnv1a } from './records.ts';
+import { BREAKS, isBreak } from './sabotage/breaks.ts';
+import type { Break } from './sabotage/breaks.ts';
+import { Timeline } from './timeline.ts';
+import { verdict } from './verdict.ts';
+
+const SECRET = 'payments/db-password';
+const READER = ['/bin/reader', '/run/lapse/fs/self/db-password', '100'];
+const OUT = fileURLToPath(new URL('../out/', import.meta.url));
+
+const clock = systemClock();
+const timeline = new Timeline(clock);
+
+/** Everything that must be gone at the end, in the order in which it was started. */
+class Stage {
+  readonly programs: Program[] = [];
+  readonly containers: Container[] = [];
+  readonly places: Places;
+  #cleared: Promise<void> | undefined;
+
+  constructor(places: Places) {
+    this.places = places;
+  }
+
+  stopAll(): Promise<void> {
+    this.#cleared ??= this.#stopAll();
+    return this.#cleared;
+  }
+
+  async #stopAll(): Promise<void> {
+    await Promise.all(this.containers.map((container) => container.stop()));
+    for (const program of this.programs.toReversed()) await program.stop();
+  }
+
+  async clear(): Promise<void> {
+    await this.stopAll();
+    // Only a daemon that was killed leaves a mount behind.
+    try {
+      execFileSync('umount', ['-l', join(this.places.shared, 'fs')], { stdio: 'ignore' });
+    } catch {
+      // Nothing was mounted any more, as it should be.
+    }
+    await rm(this.places.work, { recursive: true, force: true });
+  }
+}
+
+async function play(stage: Stage, broken: Break | undefined): Promise<readonly string[]> {
+  const { places } = stage;
+  const token = (): Buffer => Buffer.from(randomBytes(24).toString('base64url'));
+  const [oldValue, newValue] = [token(), token()];
+  timeline.title('Lapse: a secret that can be taken back');
+  if (broken) timeline.stage('SABOTAGE', BREAKS[broken]);
+
+  const service = await startService(places, clock);
+  stage.programs.push(service.program);
+  timeline.stage('service', `lapse-service on ${service.url}; it sees ciphertext only`);
+  await lapse(places, ['init', '--service', service.url, '--lease', '60s']);
+  await lapse(places, ['namespace', 'add', 'payments']);
+  timeline.stage('realm', 'keys made, namespace payments delegated');
+  const sabotage = fileURLToPath(new URL('./sabotage/lapsed.ts', import.meta.url));
+  const daemon = await startDaemon(
+    places,
+    clock,
+    service.url,
+    broken ? [process.execPath, sabotage, broken] : undefined,
+  );
+  stage.programs.push(daemon);
+  timeline.stage('lapsed', 'FUSE mounted; lapsed until the first news, now under a lease of 60 s');
+
+  const id = `lapse-demo-${process.pid}`;
+  const start = async (workload: string): Promise<Container> => {
+    const options = { id: `${id}-${workload}`, workload, command: READER };
+    const container = await Container.start(places, clock, options);
+    stage.containers.push(container);
+    return container;
+  };
+  const [granted, denied] = await Promise.all([start('web'), start('intruder')]);
+  await Promise.all([granted.seen('its view', () => true), denied.seen('its view', () => true)]);
+  timeline.stage('runc', 'two containers read /run/lapse/fs/self/db-password; nothing is there yet');
+
+  const put = await lapse(places, ['secret', 'put', SECRET, '--grant', 'web'], oldValue);
+  await granted.seen('the first value', (r) => r.way === 'reopen' && r.hash === fnv1a(oldValue));
+  timeline.stage('put', 'the granted container reads the value; the other one gets ENOENT');
+  await clock.sleep(500);
+  const rotate = await lapse(places, ['rotate', SECRET], newValue);
+  await granted.seen('the new value', (r) => r.way === 'reopen' && r.hash === fnv1a(newValue));
+  timeline.stage('rotate', 'new opens read the new value; the held descriptor keeps the old one');
+  await clock.sleep(500);
+  const revoke = await lapse(places, ['revoke', SECRET, '--yes']);
+  const effectAt = await untilWithdrawn(places, `${SECRET}@2`);
+  timeline.stage('revoke', 'names gone, descriptor EACCES, mapping SIGBUS');
+  await clock.sleep(700);
+  const living = await scan(places.work, [oldValue, newValue]);
+  await stage.stopAll();
+  timeline.stage('end', 'containers and programs have ended; searching the disk');
+
+  const left = await scan(places.work, [oldValue, newValue]);
+  const figures = measure({
+    put,
+    rotate,
+    revoke,
+    effectAt,
+    newHash: fnv1a(newValue),
+    granted: granted.records(),
+    denied: denied.records(),
+    disk: { hits: living.hits + left.hits, files: living.files + left.files, places: [] },
+    plantedHits: await plantedHits(places.work, newValue),
+  });
+  timeline.figures(figures, rotate, revoke);
+  await mkdir(OUT, { recursive: true });
+  await writeFile(join(OUT, 'demo.json'), `${JSON.stringify(figures, null, 2)}\n`);
+  return verdict(figures);
+}
+
+async function untilWithdrawn(places: Places, version: string): Promise<bigint> {
+  for (const deadline = clock.boot() + 10_000; clock.boot() < deadline; await clock.sleep(20)) {
+    const at = withdrawnAt(await daemonStatus(places), version);
+    if (at !== undefined) return at;
+  }
+  throw new Error(`lapsed did not withdraw ${version} within 10 s`);
+}
+
+async function main(): Promise<number> {
+  const { values } = parseArgs({ options: { break: { type: 'string' } } });
+  const broken = values.break;
+  if (broken !== undefined && !isBreak(broken)) {
+    process.stderr.write(`demo: --break takes one of: ${Object.keys(BREAKS).join(', ')}\n`);
+    return 2;
+  }
+  const stage = new Stage(await makePlaces(await mkdtemp(join(tmpdir(), 'lapse-demo-'))));
+  for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
+    process.once(signal, () => {
+      void stage.clear().finally(() => process.exit(130));
+    });
+  }
+  try {
+    const problems = await play(stage, broken);
+    for (const problem of problems) process.stdout.write(`\n  CAUGHT: ${problem}\n`);
+    process.stdout.write(
+      problems.length > 0 ? '\nThe demo failed.\n' : '\nAll promises kept. Figures: out/demo.json\n',
+    );
+    return problems.length > 0 ? 1 : 0;
+  } finally {
+    await stage.clear();
+  }
+}
+
+try {
+  process.exitCode = await main();
+} catch (error) {
+  process.stderr.write(`\ndemo: ${error instanceof Error ? error.message : String(error)}\n`);
+  process.exitCode = 1;
+}

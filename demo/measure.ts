@@ -1,0 +1,100 @@
+// From what the reader saw, the operator's command reported and the daemon noted, to the figures of out/demo.json.
+import { constants } from 'node:os';
+import type { Change, DaemonStatus } from './programs.ts';
+import { gapsUs } from './records.ts';
+import type { ReadRecord } from './records.ts';
+import type { Scan } from './disk-scan.ts';
+
+export interface Figures {
+  readonly rotate: { readonly ms: number };
+  readonly revoke: { readonly ms: number; readonly effectMs: number; readonly readsAfterEffect: number };
+  readonly reader: {
+    readonly reads: number;
+    readonly medianGapUs: number;
+    readonly maxGapUs: number;
+    readonly aliveAfterMs: number;
+  };
+  readonly deniedContainer: { readonly attempts: number; readonly reads: number; readonly errno: string };
+  readonly plaintextOnDisk: {
+    readonly hits: number;
+    readonly filesScanned: number;
+    readonly plantedHits: number;
+  };
+  readonly processMs: { readonly put: number; readonly rotate: number; readonly revoke: number };
+}
+
+export interface Observations {
+  readonly put: Change;
+  readonly rotate: Change;
+  readonly revoke: Change;
+  /** When the revocation was in effect on the host; CLOCK_MONOTONIC, nanoseconds. */
+  readonly effectAt: bigint;
+  /** Hash of the value that `rotate` published. */
+  readonly newHash: bigint;
+  readonly granted: readonly ReadRecord[];
+  readonly denied: readonly ReadRecord[];
+  readonly disk: Scan;
+  readonly plantedHits: number;
+}
+
+export function measure(seen: Observations): Figures {
+  const { granted, effectAt } = seen;
+  const successes = granted.filter((record) => record.result === 0);
+  const firstNew = successes.find((record) => record.way === 'reopen' && record.hash === seen.newHash);
+  const lastEnd = successes.reduce((last, record) => (record.end > last ? record.end : last), 0n);
+  const gaps = gapsUs(granted, 'reopen');
+  const { put, rotate, revoke } = seen;
+  return {
+    rotate: { ms: since(rotate, firstNew?.end ?? 0n) },
+    revoke: {
+      ms: since(revoke, lastEnd),
+      effectMs: since(revoke, effectAt),
+      readsAfterEffect: successes.filter((record) => record.start > effectAt).length,
+    },
+    reader: {
+      reads: granted.length,
+      medianGapUs: Math.round(gaps[gaps.length >> 1] ?? 0),
+      maxGapUs: Math.round(gaps.at(-1) ?? 0),
+      aliveAfterMs: round(Number((granted.at(-1)?.end ?? 0n) - effectAt) / 1e6),
+    },
+    deniedContainer: deniedFigures(seen.denied, successes),
+    plaintextOnDisk: { hits: seen.disk.hits, filesScanned: seen.disk.files, plantedHits: seen.plantedHits },
+    processMs: { put: put.processMs, rotate: rotate.processMs, revoke: revoke.processMs },
+  };
+}
+
+/** Only attempts made while the granted sibling read successfully count: then the secret was there to be had. */
+function deniedFigures(
+  denied: readonly ReadRecord[],
+  successes: readonly ReadRecord[],
+): Figures['deniedContainer'] {
+  const [from, to] = [successes[0]?.start ?? 0n, successes.at(-1)?.start ?? 0n];
+  const attempts = denied.filter((record) => record.start > from && record.start < to);
+  const errors = new Set(attempts.map((record) => errnoName(record.result)));
+  return {
+    attempts: attempts.length,
+    reads: attempts.filter((record) => record.result === 0).length,
+    errno: [...errors].sort().join(' '),
+  };
+}
+
+function errnoName(errno: number): string {
+  return (
+    Object.entries(constants.errno).find(([, value]) => value === errno)?.[0] ??
+    (errno === 0 ? 'none' : String(errno))
+  );
+}
+
+function since(change: Change, moment: bigint): number {
+  return round(Number(moment - BigInt(change.clockZero)) / 1e6);
+}
+
+function round(ms: number): number {
+  return Math.round(ms * 10) / 10;
+}
+
+/** The moment at which a version's withdrawal was in effect, once the daemon has noted it. */
+export function withdrawnAt(status: DaemonStatus, version: string): bigint | undefined {
+  const effect = status.effects.find((note) => note.version === version && note.change === 'withdrawn');
+  return effect && BigInt(effect.effectAt);
+}

@@ -1,0 +1,22 @@
+// `lapsed`, sabotaged: node lapsed.ts BREAK --config FILE. Only the demo starts it.
+import { readConfig } from '../../daemon/config.ts';
+import { runDaemon } from '../../daemon/lapsed.ts';
+import type { DaemonParts } from '../../daemon/lapsed.ts';
+import { stderrLog } from '../../daemon/log.ts';
+import { isBreak } from './breaks.ts';
+import type { Break } from './breaks.ts';
+
+const [, , broken = '', , config = ''] = process.argv;
+if (!isBreak(broken)) throw new Error(`no such sabotage: ${broken}`);
+await runDaemon(await readConfig(config), stderrLog(), partsOf(broken));
+
+function partsOf(broken: Break): DaemonParts {
+  const nothing = (): Promise<void> => Promise.resolve();
+  switch (broken) {
+    case 'no-invalidate':
+      return { wrapInvalidator: () => ({ pages: nothing, name: nothing, removed: nothing }) };
+    case 'log-plaintext':
+    case 'no-identity':
+      return { worker: new URL(`./${broken}.ts`, import.meta.url) };
+  }
+}
