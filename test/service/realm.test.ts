@@ -1,0 +1,218 @@
+// A realm over real HTTP: begun, published to, fetched and verified as a client would, across restarts and time.
+import { chmodSync, readdirSync, rmSync, statSync } from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, test } from 'vitest';
+import { parseNamespace } from '../../manifest/names.ts';
+import { readSecrets } from '../../manifest/realm/secret.ts';
+import { liveVersions } from '../../manifest/realm/succession.ts';
+import type { Secret } from '../../manifest/realm/secret.ts';
+import type { TrustedSet } from '../../manifest/tuf/trusted-set.ts';
+import { ed25519KeyJson } from '../../manifest/tuf/keys.ts';
+import { TestRealm, makeSigner } from '../support/realm.ts';
+import { startPayments, startTestService } from '../support/realm-service.ts';
+
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+
+function secretsIn(set: TrustedSet): ReadonlyMap<string, Secret> {
+  return readSecrets(set.targets.get('payments')!.role, parseNamespace('payments'));
+}
+
+function envelopePath(secret: Secret, version: number): string {
+  const live = liveVersions(secret).find((each) => each.version === version)!;
+  return `targets/payments/${live.sha256}.${secret.name}@${version}`;
+}
+
+test('what was published is what a client verifies', async () => {
+  const { service, client, realm } = await startPayments();
+  await using _service = service;
+  const publish = await realm.put('payments', 'db');
+  expect(await client.publish(publish)).toEqual({ status: 200, body: { version: 2, timestamp: 4 } });
+  const set = await client.verify(realm.genesis.root, service.clock.now(), ['payments']);
+  const db = secretsIn(set).get('db')!;
+  expect(liveVersions(db).map(({ version }) => version)).toEqual([2, 1]);
+  expect(await client.file(envelopePath(db, 2))).toEqual(publish.envelopes[0]);
+});
+
+test('an empty service says so, and begins a realm once it is given one', async () => {
+  await using service = await startTestService();
+  const { client } = service;
+  expect(await (await client.get('health')).json()).toEqual({ realm: false, streams: 0 });
+  for (const path of ['metadata/timestamp.json', 'events']) {
+    const response = await client.get(path);
+    expect([response.status, await response.json()]).toMatchObject([404, { code: 'realm-missing' }]);
+  }
+  const realm = await TestRealm.make(await client.onlineKeys());
+  expect(await client.publish(realm.delegate('payments'))).toMatchObject({
+    status: 404,
+    body: { code: 'realm-missing' },
+  });
+  expect(await client.create(realm.genesis)).toEqual({ status: 201, body: { version: 1, timestamp: 1 } });
+  expect(await (await client.get('health')).json()).toEqual({ realm: true, streams: 0 });
+});
+
+test('of two racing publishes exactly one wins', async () => {
+  const { service, client, realm } = await startPayments();
+  await using _service = service;
+  const rivals = ['one', 'two'].map((author) => realm.draft('payments', { author }));
+  const replies = await Promise.all(rivals.map((rival) => client.publish(rival)));
+  expect(replies.map(({ status }) => status).sort()).toEqual([200, 409]);
+  expect(replies.find(({ status }) => status === 409)?.body).toMatchObject({ code: 'conflict' });
+  const winner = rivals[replies.findIndex(({ status }) => status === 200)]!;
+  expect(await client.file('metadata/2.payments.json')).toEqual(winner.metadata);
+});
+
+test('a restart keeps everything', async () => {
+  const { service, realm } = await startPayments();
+  const before = await service.client.file('metadata/timestamp.json');
+  await using restarted = await service.restart();
+  const { client } = restarted;
+  expect(await client.file('metadata/timestamp.json')).toEqual(before);
+  expect(await client.publish(await realm.put('payments', 'db'))).toMatchObject({ status: 200 });
+  await client.verify(realm.genesis.root, restarted.clock.now(), ['payments']);
+});
+
+test('a service whose keys were lost does not sign with others', async () => {
+  const { service } = await startPayments();
+  await using _service = service;
+  rmSync(join(service.data, 'timestamp.ed25519'));
+  await expect(service.restart()).rejects.toThrow(expect.objectContaining({ code: 'online-keys-mismatch' }));
+});
+
+test.each(['snapshot.ed25519', '.'])('%s open to others is refused', async (name) => {
+  const service = await startTestService();
+  await using _service = service;
+  chmodSync(join(service.data, name), 0o755);
+  await expect(service.restart()).rejects.toThrow(expect.objectContaining({ code: 'config-invalid' }));
+});
+
+test('its files are for its owner only', async () => {
+  await using service = await startTestService();
+  for (const file of readdirSync(service.data)) {
+    expect([file, statSync(join(service.data, file)).mode & 0o777]).toEqual([file, 0o600]);
+  }
+});
+
+describe('envelopes', () => {
+  test('go with the last version that lists them', async () => {
+    const { service, client, realm } = await startPayments();
+    await using _service = service;
+    const path = envelopePath(realm.secret('payments', 'db')!, 1);
+    expect((await client.get(path)).status).toBe(200);
+    expect(await client.publish(realm.revoke('payments', 'db', 1))).toMatchObject({ status: 200 });
+    const gone = await client.get(path);
+    expect([gone.status, await gone.json()]).toMatchObject([404, { code: 'not-found' }]);
+  });
+
+  test('stay while an overlap runs', async () => {
+    const { service, client, realm } = await startPayments();
+    await using _service = service;
+    const path = envelopePath(realm.secret('payments', 'db')!, 1);
+    await client.publish(await realm.put('payments', 'db'));
+    expect((await client.get(path)).status).toBe(200);
+  });
+});
+
+describe('freshness', () => {
+  test('the timestamp stays as it is for half its life, then is signed anew, once for all who ask', async () => {
+    const { service, client, realm } = await startPayments({ lease: 600 });
+    await using _service = service;
+    const before = await client.file('metadata/timestamp.json');
+    service.clock.advance(4 * MINUTE);
+    expect(await client.file('metadata/timestamp.json')).toEqual(before);
+    service.clock.advance(2 * MINUTE);
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, () => client.file('metadata/timestamp.json')),
+    );
+    expect(new Set(answers.map((answer) => Buffer.from(answer).toString())).size).toBe(1);
+    const { timestamp } = await client.verify(realm.genesis.root, service.clock.now());
+    expect(timestamp?.role).toMatchObject({ version: 4, lease: 600 });
+  });
+
+  test('after weeks of silence the snapshot is renewed too', async () => {
+    const { service, client, realm } = await startPayments();
+    await using _service = service;
+    service.clock.advance(20 * DAY);
+    const { snapshot } = await client.verify(realm.genesis.root, service.clock.now(), ['payments']);
+    expect(snapshot?.role.version).toBe(4);
+  });
+
+  test('under an expired root the service says what ran out', async () => {
+    const { service, client } = await startPayments();
+    await using _service = service;
+    service.clock.advance(400 * DAY);
+    const response = await client.get('metadata/timestamp.json');
+    expect([response.status, await response.json()]).toMatchObject([422, { code: 'metadata-expired' }]);
+  });
+});
+
+test('a namespace whose delegation got another key takes its next version from that key alone', async () => {
+  const { service, client, realm } = await startPayments();
+  await using _service = service;
+  const heir = makeSigner();
+  const roles = [
+    { name: 'payments', keyids: [heir.keyid], threshold: 1, terminating: true, paths: ['payments/*'] },
+  ];
+  const delegations = { keys: { [heir.keyid]: ed25519KeyJson(heir.publicHex) }, roles };
+  expect(await client.publish(realm.adopt(realm.draft('targets', { delegations })))).toMatchObject({
+    status: 200,
+  });
+  expect(await client.publish(realm.draft('payments', {}))).toMatchObject({
+    body: { code: 'signature-threshold' },
+  });
+  const gone = realm.draft('payments', { targets: {} }, { signer: heir });
+  expect(await client.publish(gone)).toMatchObject({ body: { code: 'secret-vanished' } });
+  expect(await client.publish(realm.draft('payments', {}, { signer: heir }))).toMatchObject({ status: 200 });
+});
+
+test('old versions of a role are kept for refreshes under way, but not for ever', async () => {
+  const { service, client, realm } = await startPayments();
+  await using _service = service;
+  for (let i = 0; i < 16; i++) await client.publish(realm.adopt(realm.draft('payments', {})));
+  const statuses = [
+    '1.payments.json',
+    '2.payments.json',
+    '17.payments.json',
+    '1.root.json',
+    '1.targets.json',
+  ].map(async (file) => (await client.get(`metadata/${file}`)).status);
+  expect(await Promise.all(statuses)).toEqual([404, 200, 200, 200, 200]);
+});
+
+describe('HTTP', () => {
+  test('the timestamp is never cached, versioned metadata for ever, envelopes never', async () => {
+    const { service, client, realm } = await startPayments();
+    await using _service = service;
+    const header = async (path: string): Promise<string | null> =>
+      (await client.get(path)).headers.get('cache-control');
+    expect(await header('metadata/timestamp.json')).toBe('no-store');
+    expect(await header('metadata/1.root.json')).toBe('public, max-age=31536000, immutable');
+    expect(await header(envelopePath(realm.secret('payments', 'db')!, 1))).toBe('no-store');
+  });
+
+  test.each([
+    ['nothing', 404, 'not-found'],
+    ['metadata/2.root.json', 404, 'not-found'],
+    ['metadata/root.json', 404, 'not-found'],
+    ['metadata/..%2Fstore.sqlite', 404, 'not-found'],
+    ['metadata/%ff.json', 400, 'request-malformed'],
+    [`metadata/${'9'.repeat(300)}.json`, 400, 'request-malformed'],
+    ['targets/payments/db@1', 404, 'not-found'],
+    ['targets/payments%2Fx/db@1', 404, 'not-found'],
+  ])('GET %s: %i %s', async (path, status, code) => {
+    await using service = await startTestService();
+    const response = await service.client.get(path);
+    expect([response.status, await response.json()]).toMatchObject([status, { code }]);
+  });
+
+  test('only JSON is taken', async () => {
+    await using service = await startTestService();
+    const response = await fetch(`${service.client.url}/v1/publish`, {
+      method: 'POST',
+      body: 'role=payments',
+    });
+    expect([response.status, await response.json()]).toMatchObject([415, { code: 'media-type-unsupported' }]);
+    const empty = await fetch(`${service.client.url}/v1/publish`, { method: 'POST' });
+    expect([empty.status, await empty.json()]).toMatchObject([400, { code: 'json-invalid' }]);
+  });
+});
