@@ -15,8 +15,11 @@ import {
 } from '../manifest/realm/exchange.ts';
 import type { Genesis, News, OnlineKeys, Publish, Published } from '../manifest/realm/exchange.ts';
 import { object, string } from '../manifest/shape.ts';
+import type { IncomingMessage } from 'node:http';
 import type { Clock } from './clock.ts';
 import { ClientError } from './errors.ts';
+import { readBody, send } from './http.ts';
+import type { HttpRequest } from './http.ts';
 
 /** How long one request may take, in milliseconds, from sending to the last byte. */
 const REQUEST_MS = 10_000;
@@ -38,19 +41,13 @@ export interface Transport {
 
 export function httpTransport(service: string, clock: Clock): Transport {
   const url = serviceUrl(service);
-  const get = async (path: string, maxBytes: number): Promise<Uint8Array> => {
-    const signal = clock.deadline(REQUEST_MS);
-    return readBody(await request(`${url}${path}`, { signal }), maxBytes);
+  const exchange = async (request: Pick<HttpRequest, 'method' | 'path' | 'body'>, maxBytes: number) => {
+    const answer = await send({ to: url, ...request, signal: clock.deadline(REQUEST_MS) });
+    return accepted(answer, url, maxBytes);
   };
-  const post = async (path: string, body: JsonObject): Promise<Published> => {
-    const init = {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: JSON.stringify(body),
-      signal: clock.deadline(REQUEST_MS),
-    };
-    return parsePublished(await readBody(await request(`${url}${path}`, init), LIMITS.timestampBytes));
-  };
+  const get = (path: string, maxBytes: number) => exchange({ method: 'GET', path }, maxBytes);
+  const post = async (path: string, body: JsonObject) =>
+    parsePublished(await exchange({ method: 'POST', path, body }, LIMITS.timestampBytes));
   return {
     url,
     metadata: (file, maxBytes) => get(`/v1/metadata/${encodeURIComponent(file)}`, maxBytes),
@@ -59,7 +56,7 @@ export function httpTransport(service: string, clock: Clock): Transport {
     onlineKeys: async () => parseOnlineKeys(await get('/v1/online-keys', LIMITS.timestampBytes)),
     createRealm: (genesis) => post('/v1/realm', encodeGenesis(genesis)),
     publish: (publish) => post('/v1/publish', encodePublish(publish)),
-    news: (lastId, signal) => stream(`${url}/v1/events`, lastId, signal, clock),
+    news: (lastId, signal) => stream(url, lastId, signal, clock),
   };
 }
 
@@ -72,63 +69,27 @@ export function serviceUrl(text: string): string {
   return url.origin;
 }
 
-async function request(url: string, init: RequestInit): Promise<Response> {
-  let response: Response;
-  try {
-    response = await fetch(url, { ...init, redirect: 'error' });
-  } catch (cause) {
-    throw unreachable(url, cause);
-  }
-  if (!response.ok) throw await refusal(response);
-  return response;
-}
-
-function unreachable(url: string, cause: unknown): ClientError {
-  const { origin } = new URL(url);
-  return new ClientError('service-unreachable', `no answer from ${origin}; is lapse-service running there?`, {
-    cause,
-  });
+/** The body of an answer that says yes. */
+async function accepted(answer: IncomingMessage, url: string, maxBytes: number): Promise<Buffer> {
+  const ok = answer.statusCode !== undefined && answer.statusCode >= 200 && answer.statusCode < 300;
+  if (!ok) throw await refusal(answer, url);
+  return readBody(answer, url, maxBytes);
 }
 
 /** The service's own typed answer, kept as far as it is well formed. */
-async function refusal(response: Response): Promise<ClientError> {
-  let reason = `HTTP status ${response.status}`;
+async function refusal(answer: IncomingMessage, url: string): Promise<ClientError> {
+  let reason = `HTTP status ${answer.statusCode ?? 0}`;
   try {
-    const body = object(
-      parseJson(await readBody(response, LIMITS.timestampBytes), LIMITS.timestampBytes),
-      'error',
-    );
-    reason = `${string(body['message'], 'message')} (${string(body['code'], 'code')})`;
+    const body = await readBody(answer, url, LIMITS.timestampBytes);
+    const error = object(parseJson(body, LIMITS.timestampBytes), 'error');
+    reason = `${string(error['message'], 'message')} (${string(error['code'], 'code')})`;
   } catch (error) {
     if (!isLapseError(error)) throw error;
   }
-  if (response.status === 404) return new ClientError('not-found', `the service has no such file: ${reason}`);
-  if (response.status === 409) return new ClientError('service-conflict', reason);
+  if (answer.statusCode === 404)
+    return new ClientError('not-found', `the service has no such file: ${reason}`);
+  if (answer.statusCode === 409) return new ClientError('service-conflict', reason);
   return new ClientError('service-refused', `the service refused: ${reason}`);
-}
-
-async function readBody(response: Response, maxBytes: number): Promise<Uint8Array> {
-  const chunks: Uint8Array[] = [];
-  let length = 0;
-  try {
-    for await (const chunk of chunksOf(response)) {
-      length += chunk.length;
-      if (length > maxBytes) {
-        throw new ClientError(
-          'answer-too-large',
-          `${response.url} answered with more than ${maxBytes} bytes`,
-        );
-      }
-      chunks.push(chunk);
-    }
-  } catch (cause) {
-    throw cause instanceof ClientError ? cause : unreachable(response.url, cause);
-  }
-  return Buffer.concat(chunks);
-}
-
-function chunksOf(response: Response): AsyncIterable<Uint8Array> | Iterable<Uint8Array> {
-  return response.body ?? [];
 }
 
 async function* stream(
@@ -142,10 +103,14 @@ async function* stream(
   using _watch = clock.every(SILENCE_MS / 4, () => {
     if (clock.boot() - heard > SILENCE_MS) silence.abort();
   });
-  const response = await request(url, {
+  const answer = await send({
+    to: url,
+    method: 'GET',
+    path: '/v1/events',
     headers: { accept: 'text/event-stream', ...(lastId === undefined ? {} : { 'last-event-id': lastId }) },
     signal: AbortSignal.any([signal, silence.signal]),
   });
+  if (answer.statusCode !== 200) throw await refusal(answer, url);
   const events: { id: string; news: News }[] = [];
   let pending = 0;
   const parser = createParser({
@@ -156,7 +121,7 @@ async function* stream(
   });
   const decoder = new TextDecoder();
   try {
-    for await (const chunk of chunksOf(response)) {
+    for await (const chunk of answer as AsyncIterable<Buffer>) {
       heard = clock.boot();
       pending += chunk.length;
       parser.feed(decoder.decode(chunk, { stream: true }));

@@ -94,8 +94,11 @@ export class Updater {
       this.#waiting = undefined;
       const sent = this.#clock.boot();
       const fetch: Fetch = (file, maxBytes) => this.#transport.metadata(file, maxBytes);
-      const set = await this.#nextRoots(this.#state.set);
-      const state = await this.#advance(set, await fetch('timestamp.json', LIMITS.timestampBytes), fetch);
+      const [set, newest] = await Promise.all([
+        this.#nextRoots(this.#state.set),
+        fetch('timestamp.json', LIMITS.timestampBytes),
+      ]);
+      const state = await this.#advance(set, newest, fetch);
       const timestamp = state.set.timestamp;
       return { ...state, leaseEnd: timestamp ? sent + leaseMs(timestamp) : 0 };
     });

@@ -1,5 +1,6 @@
 // `lapsed`, the host daemon. Without a subcommand it serves; `lapsed status` asks the one that runs.
 import { Command } from 'commander';
+import { systemClock } from '../client/clock.ts';
 import { isLapseError } from '../manifest/errors.ts';
 import { readConfig } from './config.ts';
 import { callControl } from './control/client.ts';
@@ -33,8 +34,8 @@ function configPath(): string {
 }
 
 async function status(): Promise<void> {
-  const { control: socket } = await readConfig(configPath());
-  const { body } = await callControl({ socket, method: 'GET', path: '/v1/status' });
+  const { control: to } = await readConfig(configPath());
+  const { body } = await callControl({ to, method: 'GET', path: '/v1/status' }, systemClock());
   process.stdout.write(`${body}\n`);
 }
 

@@ -129,9 +129,11 @@ async function play(stage: Stage, broken: Break | undefined): Promise<readonly s
 }
 
 async function untilWithdrawn(places: Places, version: string): Promise<bigint> {
-  for (const deadline = clock.boot() + 10_000; clock.boot() < deadline; await clock.sleep(20)) {
-    const at = withdrawnAt(await daemonStatus(places), version);
+  const deadline = clock.boot() + 10_000;
+  while (clock.boot() < deadline) {
+    const at = withdrawnAt(await daemonStatus(places, clock), version);
     if (at !== undefined) return at;
+    await clock.sleep(20);
   }
   throw new Error(`lapsed did not withdraw ${version} within 10 s`);
 }

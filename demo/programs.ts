@@ -116,7 +116,7 @@ export async function startDaemon(
   );
   const program = launch(places, clock, 'lapsed', [...command, '--config', config]);
   await until(clock, program, places, async () => {
-    const status = await daemonStatus(places).catch(() => undefined);
+    const status = await daemonStatus(places, clock).catch(() => undefined);
     return status?.lease.holds === true ? status : undefined;
   });
   return program;
@@ -127,8 +127,8 @@ export interface DaemonStatus {
   readonly effects: readonly { version: string; change: string; receivedAt: string; effectAt: string }[];
 }
 
-export async function daemonStatus(places: Places): Promise<DaemonStatus> {
-  const { body } = await callControl({ socket: places.control, method: 'GET', path: '/v1/status' });
+export async function daemonStatus(places: Places, clock: Clock): Promise<DaemonStatus> {
+  const { body } = await callControl({ to: places.control, method: 'GET', path: '/v1/status' }, clock);
   return JSON.parse(body) as DaemonStatus;
 }
 

@@ -8,7 +8,7 @@ import { ENVELOPE, sealEnvelope } from '../../manifest/realm/envelope.ts';
 import type { VersionContext } from '../../manifest/realm/envelope.ts';
 import type { Grant } from '../../manifest/realm/grant.ts';
 import { wrapKey } from '../../manifest/realm/key-wrap.ts';
-import type { Recipient, WrappedKey } from '../../manifest/realm/key-wrap.ts';
+import type { ImportedRecipient, WrappedKey } from '../../manifest/realm/key-wrap.ts';
 import { sha256 } from '../../manifest/tuf/metadata.ts';
 import type { Secrets } from '../updater.ts';
 import type { Session } from './session.ts';
@@ -48,7 +48,7 @@ export async function publishVersion(
         grants: mergeGrants(secret?.grants ?? [], terms.grants),
       };
       const context = { realm: session.updater.realm, namespace, name, version: made.version };
-      const { envelope, keys } = await seal(value, context, [session.config.pool, session.config.custodian]);
+      const { envelope, keys } = await seal(value, context, session.recipients);
       watch.lap('seal');
       const next = {
         ...made,
@@ -71,7 +71,7 @@ export async function publishVersion(
 async function seal(
   value: Uint8Array,
   context: VersionContext,
-  recipients: readonly Recipient[],
+  recipients: readonly ImportedRecipient[],
 ): Promise<{ envelope: Uint8Array; keys: readonly WrappedKey[] }> {
   const dataKey = randomFillSync(new Uint8Array(ENVELOPE.keyBytes));
   try {

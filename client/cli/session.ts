@@ -3,6 +3,8 @@
 // operator was faster.
 import type { JsonObject } from '../../manifest/json.ts';
 import type { Namespace, SecretName } from '../../manifest/names.ts';
+import { importRecipient } from '../../manifest/realm/key-wrap.ts';
+import type { ImportedRecipient } from '../../manifest/realm/key-wrap.ts';
 import { firstTargets, nextVersion } from '../../manifest/realm/realm.ts';
 import type { Secret } from '../../manifest/realm/secret.ts';
 import type { Published } from '../../manifest/realm/exchange.ts';
@@ -19,7 +21,7 @@ import { TrustStore } from '../trust-store.ts';
 import { Updater } from '../updater.ts';
 import type { RealmState, Secrets } from '../updater.ts';
 import { fileSigner, readKeyFile } from '../key-file.ts';
-import type { RealmConfig, RealmDirectory } from './realm-directory.ts';
+import type { RealmDirectory } from './realm-directory.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
 /** How long a namespace's signature is good; `status` warns at half of it. */
@@ -35,28 +37,30 @@ export interface Edit {
 
 export class Session {
   readonly directory: RealmDirectory;
-  readonly config: RealmConfig;
+  /** Who can decrypt what is put: the pool's hosts and the custodian. */
+  readonly recipients: readonly ImportedRecipient[];
   readonly transport: Transport;
   readonly updater: Updater;
   readonly clock: Clock;
 
   private constructor(
     directory: RealmDirectory,
-    config: RealmConfig,
+    recipients: readonly ImportedRecipient[],
     transport: Transport,
     updater: Updater,
     clock: Clock,
   ) {
     this.directory = directory;
-    this.config = config;
+    this.recipients = recipients;
     this.transport = transport;
     this.updater = updater;
     this.clock = clock;
   }
 
   static async open(directory: RealmDirectory, clock: Clock): Promise<Session> {
-    const config = await directory.config();
-    const transport = httpTransport(config.service, clock);
+    const { service, pool, custodian } = await directory.config();
+    const recipients = await Promise.all([pool, custodian].map(importRecipient));
+    const transport = httpTransport(service, clock);
     const store = directory.file('trust');
     const updater = await Updater.open(
       await directory.anchor(),
@@ -64,7 +68,7 @@ export class Session {
       transport,
       clock,
     );
-    return new Session(directory, config, transport, updater, clock);
+    return new Session(directory, recipients, transport, updater, clock);
   }
 
   /** The newest verified state, saved. */

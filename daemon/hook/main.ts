@@ -5,7 +5,8 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { isLapseError } from '../../manifest/errors.ts';
 import { callControl } from '../control/client.ts';
-import type { ControlRequest } from '../control/client.ts';
+import { systemClock } from '../../client/clock.ts';
+import type { HttpRequest } from '../../client/http.ts';
 import { DaemonError } from '../errors.ts';
 import { parseState } from './state.ts';
 
@@ -35,17 +36,17 @@ async function main(): Promise<void> {
   await call(
     stage === 'create'
       ? {
-          socket: values.socket,
+          to: values.socket,
           method: 'POST',
           path: '/v1/workloads',
           body: { id, workload, cgroup: readFileSync(`/proc/${pid}/cgroup`, 'utf8') },
         }
-      : { socket: values.socket, method: 'DELETE', path: `/v1/workloads/${encodeURIComponent(id)}` },
+      : { to: values.socket, method: 'DELETE', path: `/v1/workloads/${encodeURIComponent(id)}` },
   );
 }
 
-async function call(request: ControlRequest): Promise<void> {
-  const { status, body } = await callControl(request);
+async function call(request: Omit<HttpRequest, 'signal'>): Promise<void> {
+  const { status, body } = await callControl(request, systemClock());
   // A container that was never registered has nothing to be taken back.
   if (status >= 300 && !(request.method === 'DELETE' && status === 404)) {
     throw new DaemonError('hook-refused', `lapsed refused: ${body}`);

@@ -2,7 +2,7 @@
 // for X25519). `kid` is the recipient's RFC 7638 thumbprint. Whoever unwraps rebuilds the protected header from
 // what it expects and compares bytes, so an attacker chooses neither algorithm, nor `zip`, nor any other member.
 import { CompactEncrypt, calculateJwkThumbprint, compactDecrypt, importJWK } from 'jose';
-import type { KeyObject } from 'node:crypto';
+import type { KeyObject, webcrypto } from 'node:crypto';
 import { ManifestError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { ENVELOPE } from './envelope.ts';
@@ -23,6 +23,13 @@ export interface Recipient {
   readonly key: RecipientKey;
 }
 
+/** A recipient whose key is ready for use. */
+export interface ImportedRecipient {
+  readonly kid: string;
+  readonly epoch: number;
+  readonly key: webcrypto.CryptoKey;
+}
+
 /** One recipient's copy of the data key, as it stands in a secret's `custom.keys`. */
 export interface WrappedKey {
   readonly kid: string;
@@ -32,6 +39,21 @@ export interface WrappedKey {
 
 export async function thumbprint(key: RecipientKey): Promise<string> {
   return calculateJwkThumbprint({ kty: key.kty, crv: key.crv, x: key.x });
+}
+
+/** @throws ManifestError key-unsupported: no X25519 key, or one that is not what `kid` names */
+export async function importRecipient({ kid, epoch, key }: Recipient): Promise<ImportedRecipient> {
+  const refused = (cause?: unknown): ManifestError =>
+    new ManifestError('key-unsupported', `the recipient ${kid} has no X25519 key of that thumbprint`, {
+      cause,
+    });
+  try {
+    if ((await thumbprint(key)) !== kid) throw refused();
+    const imported = await importJWK({ kty: key.kty, crv: key.crv, x: key.x }, 'ECDH-ES');
+    return { kid, epoch, key: imported };
+  } catch (cause) {
+    throw cause instanceof ManifestError ? cause : refused(cause);
+  }
 }
 
 /** The protected header without `epk`, in its one member order. */
@@ -52,13 +74,11 @@ function header(context: VersionContext, kid: string, epoch: number) {
 
 export async function wrapKey(
   dataKey: Uint8Array,
-  recipient: Recipient,
+  recipient: ImportedRecipient,
   context: VersionContext,
 ): Promise<WrappedKey> {
   const { kid, epoch, key } = recipient;
-  const jwe = await new CompactEncrypt(dataKey)
-    .setProtectedHeader(header(context, kid, epoch))
-    .encrypt(await importJWK({ ...key }, 'ECDH-ES'));
+  const jwe = await new CompactEncrypt(dataKey).setProtectedHeader(header(context, kid, epoch)).encrypt(key);
   return { kid, epoch, jwe };
 }
 

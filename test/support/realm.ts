@@ -10,7 +10,7 @@ import { addVersion, revokeThrough } from '../../manifest/realm/change.ts';
 import { sealEnvelope } from '../../manifest/realm/envelope.ts';
 import type { Genesis, OnlineKeys, Publish } from '../../manifest/realm/exchange.ts';
 import type { Grant } from '../../manifest/realm/grant.ts';
-import { thumbprint, wrapKey } from '../../manifest/realm/key-wrap.ts';
+import { importRecipient, thumbprint, wrapKey } from '../../manifest/realm/key-wrap.ts';
 import type { Recipient, RecipientKey } from '../../manifest/realm/key-wrap.ts';
 import { delegate, firstRoot, firstTargets, nextVersion, realmId } from '../../manifest/realm/realm.ts';
 import { readSecrets } from '../../manifest/realm/secret.ts';
@@ -109,7 +109,7 @@ export class TestRealm {
       version,
       length: envelope.length,
       sha256: sha256(envelope),
-      keys: [await wrapKey(dataKey, this.pool, context)],
+      keys: [await wrapKey(dataKey, await importRecipient(this.pool), context)],
       grants,
       overlapSeconds,
     };

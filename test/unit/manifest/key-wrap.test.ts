@@ -4,7 +4,7 @@ import { createPrivateKey } from 'node:crypto';
 import { ManifestError } from '../../../manifest/errors.ts';
 import { parseNamespace, parseRealmId, parseSecretName } from '../../../manifest/names.ts';
 import type { VersionContext } from '../../../manifest/realm/envelope.ts';
-import { thumbprint, unwrapKey, wrapKey } from '../../../manifest/realm/key-wrap.ts';
+import { thumbprint, importRecipient, unwrapKey, wrapKey } from '../../../manifest/realm/key-wrap.ts';
 import type { RecipientKey } from '../../../manifest/realm/key-wrap.ts';
 import { vectors } from './vectors.ts';
 
@@ -53,7 +53,7 @@ describe('vectors', () => {
 });
 
 test('what wrapKey wraps, unwrapKey unwraps', async () => {
-  const wrapped = await wrapKey(dataKey, { kid, epoch, key: jwk }, context);
+  const wrapped = await wrapKey(dataKey, await importRecipient({ kid, epoch, key: jwk }), context);
   expect(wrapped).toMatchObject({ kid, epoch });
   expect(hex(await unwrapKey(wrapped, privateKey, context))).toBe(vector.dataKey);
   expect(dataKey.toString('hex')).toBe(vector.dataKey);
