@@ -5,25 +5,28 @@ import { randomBytes } from 'node:crypto';
 import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
+/** Paths of files: those that were read, and those in which the value stands. */
 export interface Scan {
-  readonly hits: number;
-  readonly files: number;
-  /** Where, without the bytes. */
-  readonly places: readonly string[];
+  readonly files: ReadonlySet<string>;
+  readonly hits: ReadonlySet<string>;
 }
 
 export async function scan(directory: string, values: readonly Uint8Array[]): Promise<Scan> {
   const forms = values.flatMap(formsOf);
-  const places: string[] = [];
-  let files = 0;
+  const files = new Set<string>();
+  const hits = new Set<string>();
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
-    files++;
     const path = join(entry.parentPath, entry.name);
+    files.add(path);
     const bytes = await readFile(path);
-    if (forms.some((form) => bytes.includes(form))) places.push(path);
+    if (forms.some((form) => bytes.includes(form))) hits.add(path);
   }
-  return { hits: places.length, files, places };
+  return { files, hits };
+}
+
+export function together(a: Scan, b: Scan): Scan {
+  return { files: a.files.union(b.files), hits: a.hits.union(b.hits) };
 }
 
 /** Hides a value where only a thorough search finds it, searches, and removes it again. */
@@ -34,7 +37,7 @@ export async function plantedHits(directory: string, value: Uint8Array): Promise
   );
   await writeFile(path, `{"note":"${text}"}`);
   try {
-    return (await scan(directory, [value])).hits;
+    return (await scan(directory, [value])).hits.has(path) ? 1 : 0;
   } finally {
     await rm(path);
   }

@@ -1,22 +1,21 @@
 // `npm run demo`: a secret's whole life on one machine, with the real programs: put, read in a real container,
 // rotated under its readers, revoked, all measured from inside the container. Ends with 0 only if every promise was
 // kept and every control held. `--break NAME` sabotages the daemon and must end with 1.
-import { execFileSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../client/clock.ts';
-import { Container } from './container.ts';
-import { plantedHits, scan } from './disk-scan.ts';
+import { plantedHits, scan, together } from './disk-scan.ts';
 import { measure, withdrawnAt } from './measure.ts';
-import { daemonStatus, lapse, makePlaces, startDaemon, startService } from './programs.ts';
-import type { Places, Program } from './programs.ts';
+import { daemonStatus, lapse, makePlaces } from './programs.ts';
+import type { Places } from './programs.ts';
 import { fnv1a } from './records.ts';
 import { BREAKS, isBreak } from './sabotage/breaks.ts';
 import type { Break } from './sabotage/breaks.ts';
+import { Stage } from './stage.ts';
 import { Timeline } from './timeline.ts';
 import { verdict } from './verdict.ts';
 
@@ -27,39 +26,6 @@ const OUT = fileURLToPath(new URL('../out/', import.meta.url));
 const clock = systemClock();
 const timeline = new Timeline(clock);
 
-/** Everything that must be gone at the end, in the order in which it was started. */
-class Stage {
-  readonly programs: Program[] = [];
-  readonly containers: Container[] = [];
-  readonly places: Places;
-  #cleared: Promise<void> | undefined;
-
-  constructor(places: Places) {
-    this.places = places;
-  }
-
-  stopAll(): Promise<void> {
-    this.#cleared ??= this.#stopAll();
-    return this.#cleared;
-  }
-
-  async #stopAll(): Promise<void> {
-    await Promise.all(this.containers.map((container) => container.stop()));
-    for (const program of this.programs.toReversed()) await program.stop();
-  }
-
-  async clear(): Promise<void> {
-    await this.stopAll();
-    // Only a daemon that was killed leaves a mount behind.
-    try {
-      execFileSync('umount', ['-l', join(this.places.shared, 'fs')], { stdio: 'ignore' });
-    } catch {
-      // Nothing was mounted any more, as it should be.
-    }
-    await rm(this.places.work, { recursive: true, force: true });
-  }
-}
-
 async function play(stage: Stage, broken: Break | undefined): Promise<readonly string[]> {
   const { places } = stage;
   const token = (): Buffer => Buffer.from(randomBytes(24).toString('base64url'));
@@ -67,30 +33,19 @@ async function play(stage: Stage, broken: Break | undefined): Promise<readonly s
   timeline.title('Lapse: a secret that can be taken back');
   if (broken) timeline.stage('SABOTAGE', BREAKS[broken]);
 
-  const service = await startService(places, clock);
-  stage.programs.push(service.program);
-  timeline.stage('service', `lapse-service on ${service.url}; it sees ciphertext only`);
-  await lapse(places, ['init', '--service', service.url, '--lease', '60s']);
+  const url = await stage.startService();
+  timeline.stage('service', `lapse-service on ${url}; it sees ciphertext only`);
+  await lapse(places, ['init', '--service', url, '--lease', '60s']);
   await lapse(places, ['namespace', 'add', 'payments']);
   timeline.stage('realm', 'keys made, namespace payments delegated');
   const sabotage = fileURLToPath(new URL('./sabotage/lapsed.ts', import.meta.url));
-  const daemon = await startDaemon(
-    places,
-    clock,
-    service.url,
-    broken ? [process.execPath, sabotage, broken] : undefined,
-  );
-  stage.programs.push(daemon);
+  await stage.startDaemon(url, broken ? [process.execPath, sabotage, broken] : undefined);
   timeline.stage('lapsed', 'FUSE mounted; lapsed until the first news, now under a lease of 60 s');
 
-  const id = `lapse-demo-${process.pid}`;
-  const start = async (workload: string): Promise<Container> => {
-    const options = { id: `${id}-${workload}`, workload, command: READER };
-    const container = await Container.start(places, clock, options);
-    stage.containers.push(container);
-    return container;
-  };
-  const [granted, denied] = await Promise.all([start('web'), start('intruder')]);
+  const [granted, denied] = await Promise.all(
+    ['web', 'intruder'].map((workload) => stage.startContainer(workload, READER)),
+  );
+  if (!granted || !denied) throw new Error('two containers were started');
   await Promise.all([granted.seen('its view', () => true), denied.seen('its view', () => true)]);
   timeline.stage('runc', 'two containers read /run/lapse/fs/self/db-password; nothing is there yet');
 
@@ -106,11 +61,12 @@ async function play(stage: Stage, broken: Break | undefined): Promise<readonly s
   const effectAt = await untilWithdrawn(places, `${SECRET}@2`);
   timeline.stage('revoke', 'names gone, descriptor EACCES, mapping SIGBUS');
   await clock.sleep(700);
-  const living = await scan(places.work, [oldValue, newValue]);
+  const values = [oldValue, newValue];
+  const living = await scan(places.work, values);
   await stage.stopAll();
   timeline.stage('end', 'containers and programs have ended; searching the disk');
 
-  const left = await scan(places.work, [oldValue, newValue]);
+  const left = await scan(places.work, values);
   const figures = measure({
     put,
     rotate,
@@ -119,7 +75,7 @@ async function play(stage: Stage, broken: Break | undefined): Promise<readonly s
     newHash: fnv1a(newValue),
     granted: granted.records(),
     denied: denied.records(),
-    disk: { hits: living.hits + left.hits, files: living.files + left.files, places: [] },
+    disk: together(living, left),
     plantedHits: await plantedHits(places.work, newValue),
   });
   timeline.figures(figures, rotate, revoke);
@@ -145,7 +101,7 @@ async function main(): Promise<number> {
     process.stderr.write(`demo: --break takes one of: ${Object.keys(BREAKS).join(', ')}\n`);
     return 2;
   }
-  const stage = new Stage(await makePlaces(await mkdtemp(join(tmpdir(), 'lapse-demo-'))));
+  const stage = new Stage(await makePlaces(await mkdtemp(join(tmpdir(), 'lapse-demo-'))), clock);
   for (const signal of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) {
     process.once(signal, () => {
       void stage.clear().finally(() => process.exit(130));

@@ -2,12 +2,18 @@
 import { constants } from 'node:os';
 import type { Change, DaemonStatus } from './programs.ts';
 import { gapsUs } from './records.ts';
-import type { ReadRecord } from './records.ts';
+import type { ReadRecord, Way } from './records.ts';
 import type { Scan } from './disk-scan.ts';
 
 export interface Figures {
   readonly rotate: { readonly ms: number };
-  readonly revoke: { readonly ms: number; readonly effectMs: number; readonly readsAfterEffect: number };
+  readonly revoke: {
+    readonly ms: number;
+    readonly effectMs: number;
+    readonly readsAfterEffect: number;
+    /** By which ways those reads succeeded. */
+    readonly lateWays: readonly Way[];
+  };
   readonly reader: {
     readonly reads: number;
     readonly medianGapUs: number;
@@ -42,6 +48,7 @@ export function measure(seen: Observations): Figures {
   const successes = granted.filter((record) => record.result === 0);
   const firstNew = successes.find((record) => record.way === 'reopen' && record.hash === seen.newHash);
   const lastEnd = successes.reduce((last, record) => (record.end > last ? record.end : last), 0n);
+  const late = successes.filter((record) => record.start > effectAt);
   const gaps = gapsUs(granted, 'reopen');
   const { put, rotate, revoke } = seen;
   return {
@@ -49,7 +56,8 @@ export function measure(seen: Observations): Figures {
     revoke: {
       ms: since(revoke, lastEnd),
       effectMs: since(revoke, effectAt),
-      readsAfterEffect: successes.filter((record) => record.start > effectAt).length,
+      readsAfterEffect: late.length,
+      lateWays: [...new Set(late.map((record) => record.way))],
     },
     reader: {
       reads: granted.length,
@@ -58,7 +66,11 @@ export function measure(seen: Observations): Figures {
       aliveAfterMs: round(Number((granted.at(-1)?.end ?? 0n) - effectAt) / 1e6),
     },
     deniedContainer: deniedFigures(seen.denied, successes),
-    plaintextOnDisk: { hits: seen.disk.hits, filesScanned: seen.disk.files, plantedHits: seen.plantedHits },
+    plaintextOnDisk: {
+      hits: seen.disk.hits.size,
+      filesScanned: seen.disk.files.size,
+      plantedHits: seen.plantedHits,
+    },
     processMs: { put: put.processMs, rotate: rotate.processMs, revoke: revoke.processMs },
   };
 }

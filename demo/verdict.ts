@@ -10,7 +10,7 @@ export function verdict(figures: Figures): readonly string[] {
   };
   demand(
     revoke.readsAfterEffect === 0,
-    `${revoke.readsAfterEffect} reads succeeded although the revocation was in effect`,
+    `${revoke.readsAfterEffect} reads (${revoke.lateWays.join(', ')}) succeeded after the revocation was in effect`,
   );
   demand(denied.reads === 0, `the container without a grant read the secret ${denied.reads} times`);
   demand(disk.hits === 0, `plaintext stands on disk, in ${disk.hits} files`);

@@ -1,0 +1,22 @@
+// `npm run bench -- NAME`: prints figures and writes out/bench-NAME.json. Timing claims come from here, never from a
+// test. One file a bench.
+import { mkdirSync, writeFileSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import type { Findings } from './findings.ts';
+import { line } from './line.ts';
+import { read } from './read.ts';
+
+const BENCHES: Readonly<Record<string, () => Promise<Findings>>> = { line, read };
+
+const [name = ''] = process.argv.slice(2);
+const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
+if (bench) {
+  const { lines, json } = await bench();
+  process.stdout.write(lines.map((text) => `${text}\n`).join(''));
+  const out = fileURLToPath(new URL('../out/', import.meta.url));
+  mkdirSync(out, { recursive: true });
+  writeFileSync(`${out}bench-${name}.json`, `${JSON.stringify(json, null, 2)}\n`);
+} else {
+  process.stderr.write(`usage: npm run bench -- ${Object.keys(BENCHES).join('|')}\n`);
+  process.exitCode = 2;
+}
