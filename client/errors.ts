@@ -17,6 +17,7 @@ export type ClientCode =
   | 'key-unreadable'
   | 'secret-unknown'
   | 'secret-withdrawn'
+  | 'grant-unknown'
   | 'namespace-unknown'
   | 'value-missing'
   | 'value-unreadable'

@@ -21,6 +21,8 @@ import type { TrustedSet } from '../manifest/tuf/trusted-set.ts';
 import { ClientError } from './errors.ts';
 
 const INDEX = 'trusted.json';
+/** What a store writes, whole or broken off; anything else in the directory is not its to remove. */
+const OWN = /^(trusted|\d+\.[a-z0-9-]+)\.json(\.new)?$/;
 
 export class TrustStore {
   readonly #directory: string;
@@ -109,7 +111,8 @@ export class TrustStore {
   /** Removes what the index no longer lists. */
   async #sweep(): Promise<void> {
     for (const name of await readdir(this.#directory)) {
-      if (name !== INDEX && !this.#listed.has(name)) await rm(join(this.#directory, name), { force: true });
+      const isKept = name === INDEX || this.#listed.has(name);
+      if (!isKept && OWN.test(name)) await rm(join(this.#directory, name), { force: true });
     }
   }
 

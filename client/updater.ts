@@ -69,6 +69,7 @@ export class Updater {
     this.#store = store;
     this.#clock = clock;
     this.#state = { set, secrets: new Map(), failures: new Map() };
+    this.#remember(set);
   }
 
   /** `anchor` is root 1, which came by a trusted way; what `store` saved takes precedence over it. */
@@ -125,6 +126,18 @@ export class Updater {
     });
   }
 
+  /** What was read back from the disk is what the next version must succeed; nothing is served from it. */
+  #remember(set: TrustedSet): void {
+    const targets = currentRole(set, 'targets');
+    for (const namespace of targets ? namespaces(targets) : []) {
+      try {
+        this.#read(set, namespace);
+      } catch (error) {
+        if (!isLapseError(error)) throw error;
+      }
+    }
+  }
+
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#busy.then(work);
     this.#busy = turn.catch(() => undefined);
@@ -150,10 +163,7 @@ export class Updater {
     const now = this.#clock.now();
     const failures = new Map<Namespace, LapseError>();
     set = updateTimestamp(set, timestamp, now);
-    if (!currentSnapshot(set)) {
-      const version = set.timestamp?.role.snapshot.version ?? 0;
-      set = updateSnapshot(set, await fetch(`${version}.snapshot.json`, LIMITS.snapshotBytes), now);
-    }
+    set = await this.#snapshot(set, fetch, now);
     set = await this.#role(set, 'targets', fetch, now);
     const targets = currentRole(set, 'targets');
     for (const namespace of targets ? namespaces(targets) : []) {
@@ -165,6 +175,15 @@ export class Updater {
       }
     }
     return this.#settle(set, failures);
+  }
+
+  /** A snapshot that is current already is verified again when it has expired since, to be refused. */
+  async #snapshot(set: TrustedSet, fetch: Fetch, now: number): Promise<TrustedSet> {
+    const current = currentSnapshot(set);
+    if (current && current.role.expires > now) return set;
+    const version = set.timestamp?.role.snapshot.version ?? 0;
+    const bytes = current?.bytes ?? (await fetch(`${version}.snapshot.json`, LIMITS.snapshotBytes));
+    return updateSnapshot(set, bytes, now);
   }
 
   /** Brings one targets role up to the snapshot; one that the snapshot does not list yet has published nothing. */

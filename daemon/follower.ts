@@ -47,7 +47,7 @@ export class Follower {
 
   async #poll(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#attempt(signal, () => this.#refresh());
+      await this.#attempt(signal, () => this.#refresh(signal));
       await this.#parts.clock.sleep(this.#pollMs(), signal);
     }
   }
@@ -58,14 +58,14 @@ export class Follower {
     return this.#streaming ? third : Math.min(third, POLL_MS);
   }
 
-  async #refresh(): Promise<void> {
+  async #refresh(signal: AbortSignal): Promise<void> {
     const { updater, serving, lease } = this.#parts;
     const confirmed: Confirmed = await updater.refresh();
     await serving.apply(confirmed);
     await updater.persist();
     const [failure] = confirmed.failures.values();
     if (failure) throw failure;
-    lease.renew(confirmed.leaseEnd);
+    if (!signal.aborted) lease.renew(confirmed.leaseEnd);
   }
 
   async #listen(signal: AbortSignal): Promise<void> {

@@ -78,7 +78,8 @@ export async function runDaemon(config: Config, log: Log, parts: DaemonParts = {
     using _tick = clock.every(TICK_MS, () => serving.tick());
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => ending.abort());
     log.info(`serving ${config.mount}, control on ${config.control}`);
-    await follower.run(ending.signal);
+    void follower.run(ending.signal);
+    await aborted(ending.signal);
     const late = clock.deadline(END_MS);
     late.addEventListener('abort', () => fatal(new DaemonError('worker-failed', 'the end took too long')));
     await control.close();
@@ -89,6 +90,10 @@ export async function runDaemon(config: Config, log: Log, parts: DaemonParts = {
   }
   log.info('ended; nothing is mounted any more');
   process.exit(process.exitCode ?? 0);
+}
+
+function aborted(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
 }
 
 async function readAnchor(path: string): Promise<Uint8Array> {

@@ -7,7 +7,7 @@ import type { Secret } from '../manifest/realm/secret.ts';
 import { DaemonError } from './errors.ts';
 import type { RegisteredWorkload } from './identity/workloads.ts';
 import { fileNode, viewNode } from './node-id.ts';
-import type { ServedFile, Table } from './table.ts';
+import type { ServedFile, Table, View } from './table.ts';
 import type { Loaded } from './vault/vault.ts';
 
 export interface Held extends Loaded {
@@ -35,11 +35,23 @@ export function layOut(
     ...new Set([...files.map((file) => file.view), ...workloads.map((entry) => entry.workload)]),
   ].sort();
   const views = names.map((workload) => ({ node: viewNode(workload), workload }));
-  const nodes = new Set([...views, ...files].map((entry) => entry.node));
-  if (nodes.size !== views.length + files.length) {
-    throw new DaemonError('node-collision', 'two files would get one inode number; nothing new is shown');
+  const groups = new Map(workloads.map((entry) => [entry.cgroup, entry.workload]));
+  return { table: { views, files: withoutCollisions(files, views, problems), groups }, problems };
+}
+
+/** Files whose inode number another file or a view has too are left out, all of them. */
+function withoutCollisions(
+  files: readonly ServedFile[],
+  views: readonly View[],
+  problems: LapseError[],
+): readonly ServedFile[] {
+  const claims = new Map<number, number>();
+  for (const { node } of [...files, ...views]) claims.set(node, (claims.get(node) ?? 0) + 1);
+  const collided = files.filter(({ node }) => claims.get(node) !== 1);
+  for (const { path } of collided) {
+    problems.push(new DaemonError('node-collision', `${path} shares its inode number; it is not shown`));
   }
-  return { table: { views, files, groups: new Map(workloads.map((w) => [w.cgroup, w.workload])) }, problems };
+  return files.filter(({ node }) => claims.get(node) === 1);
 }
 
 /** Every held live version in every view that is granted it; the newest held one bears the name. */

@@ -1,6 +1,6 @@
 // Inode numbers: deterministic, so that a daemon that takes over serves the same ones, and one per (view, secret,
 // version), so that an old version's descriptor and mapping stay exactly what they were. 52 bits of SHA-256 keep
-// them safe integers; a collision (about 1 in 10^6 among 100,000 files) is refused where tables are laid out.
+// them safe integers; a collision (about 1 in 10^6 among 100,000 files) is left out where tables are laid out.
 import { createHash } from 'node:crypto';
 import type { TargetPath, Workload } from '../manifest/names.ts';
 

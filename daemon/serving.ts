@@ -47,6 +47,7 @@ export class Serving {
   #showing: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
   #mappingsLive = false;
+  #ended = false;
 
   constructor(parts: ServingParts) {
     this.#parts = parts;
@@ -68,7 +69,8 @@ export class Serving {
 
   loadWith(makeLoader: (events: ConstructorParameters<typeof Loader>[3]) => Loader): void {
     this.#loader = makeLoader({
-      wanted: (path) => !this.#held.has(path) && this.#living().some(({ live }) => live.path === path),
+      wanted: (path) =>
+        !this.#ended && !this.#held.has(path) && this.#living().some(({ live }) => live.path === path),
       loaded: (path, loaded) => this.#take(path, loaded),
     });
   }
@@ -78,6 +80,7 @@ export class Serving {
    * renewed then, will deny it). Resolves when everything that had to go is gone.
    */
   apply(state: RealmState, pushed = NOTHING_PUSHED): Promise<void> {
+    if (this.#ended) return Promise.resolve();
     this.effects.received();
     const kept = [...this.#secrets].filter(([namespace]) => state.failures.has(namespace));
     this.#secrets = new Map([...kept, ...state.secrets]);
@@ -105,6 +108,7 @@ export class Serving {
 
   /** Denies everything, also what is mapped; for shutdown. */
   async end(): Promise<void> {
+    this.#ended = true;
     this.#parts.lease.lapse();
     this.#parts.vault[Symbol.dispose]();
     await this.#withdrawMappings();

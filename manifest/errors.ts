@@ -44,7 +44,6 @@ export type ManifestCode =
   | 'version-reused'
   | 'floor-sank'
   | 'grant-malformed'
-  | 'grant-conflict'
   | 'value-too-large'
   | 'envelope-malformed'
   | 'key-wrap-mismatch'

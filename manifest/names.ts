@@ -47,7 +47,7 @@ export function parseWorkload(text: string): Workload {
 }
 
 export function parseFileName(text: string): FileName {
-  if (!/^\.?[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(text)) {
+  if (text.length > 128 || !/^\.?[A-Za-z0-9_][A-Za-z0-9._-]*$/.test(text)) {
     throw refuse('file name', 'up to 128 of A-Z a-z 0-9 . _ -, not beginning with - or ..');
   }
   return text as FileName;

@@ -1,8 +1,8 @@
 // The forms in which options are written: times, grants, modes, numbers. Each parser fails with `usage`.
 import { isLapseError } from '../../manifest/errors.ts';
 import { LIMITS } from '../../manifest/limits.ts';
-import { parseFileName, parseWorkload } from '../../manifest/names.ts';
-import type { SecretName } from '../../manifest/names.ts';
+import { parseFileName, parseSecretReference, parseWorkload } from '../../manifest/names.ts';
+import type { SecretName, SecretReference } from '../../manifest/names.ts';
 import type { Grant } from '../../manifest/realm/grant.ts';
 import { parseMode } from '../../manifest/realm/grant.ts';
 import { ClientError } from '../errors.ts';
@@ -47,6 +47,13 @@ export function parseGrant(workload: string, secret: SecretName, options: GrantO
     gid: parseCount(options.gid, '--gid', 0, 2 ** 32 - 2),
     mode: parseMode(options.mode),
   }));
+}
+
+/** A secret as a whole. One version of it is refused where the command would act on all of them. */
+export function parseSecret(text: string): SecretReference {
+  const reference = asUsage(() => parseSecretReference(text));
+  if (reference.version === undefined) return reference;
+  throw new ClientError('usage', `${text} is one version; name the secret alone, without @VERSION`);
 }
 
 /** A name that does not parse is the caller's mistake, not damaged metadata. */

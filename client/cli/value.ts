@@ -2,6 +2,7 @@
 // never the environment. It stays in Buffers, which the caller zeroes.
 import { randomFillSync } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
+import { ManifestError } from '../../manifest/errors.ts';
 import { LIMITS } from '../../manifest/limits.ts';
 import { ClientError } from '../errors.ts';
 
@@ -12,7 +13,7 @@ export interface ValueSource {
   readonly generate?: number;
 }
 
-/** @throws ClientError value-missing, value-unreadable */
+/** @throws ClientError value-missing, value-unreadable; ManifestError value-too-large */
 export async function readValue({ file, generate }: ValueSource): Promise<Buffer> {
   if (generate !== undefined) return generateValue(generate);
   const value = file !== undefined ? await readValueFile(file) : await readStandardInput();
@@ -51,7 +52,7 @@ async function readStandardInput(): Promise<Buffer> {
       chunks.push(chunk);
       length += chunk.length;
       if (length > LIMITS.valueBytes) {
-        throw new ClientError('value-unreadable', `a value has at most ${LIMITS.valueBytes} bytes`);
+        throw new ManifestError('value-too-large', `a value has at most ${LIMITS.valueBytes} bytes`);
       }
       if (stdin.isTTY && endsTyping(chunk)) break;
     }

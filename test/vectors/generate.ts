@@ -111,8 +111,8 @@ function nameVectors(): void {
         invalid: [...never, '_a', '.a', long(129)],
       },
       file: {
-        valid: ['a', '.env', '_', 'tls.key', `.${long(128)}`],
-        invalid: [...never, '.', '.-a', '..a', long(129)],
+        valid: ['a', '.env', '_', 'tls.key', `.${long(127)}`],
+        invalid: [...never, '.', '.-a', '..a', long(129), `.${long(128)}`],
       },
       realm: {
         valid: ['0'.repeat(64), 'af09'.repeat(16)],

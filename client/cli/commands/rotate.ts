@@ -1,9 +1,8 @@
 // `lapse rotate`: replaces a secret's value; the old version lives on until its overlap ends.
-import { parseSecretReference } from '../../../manifest/names.ts';
 import { ClientError } from '../../errors.ts';
 import type { Context, Register } from '../command.ts';
 import { publishVersion, versionName } from '../new-version.ts';
-import { asUsage, parseCount, parseOverlap } from '../options.ts';
+import { parseCount, parseOverlap, parseSecret } from '../options.ts';
 import { Session, secretOf, secretsOf } from '../session.ts';
 import type { Secrets } from '../../updater.ts';
 import { Stopwatch } from '../stopwatch.ts';
@@ -41,7 +40,7 @@ async function rotate(
   name: string,
   options: RotateOptions,
 ): Promise<void> {
-  const reference = asUsage(() => parseSecretReference(name));
+  const reference = parseSecret(name);
   const source = valueSource(options);
   const overlapSeconds = parseOverlap(options.overlap);
   const session = await Session.open(directory, clock);

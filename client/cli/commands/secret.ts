@@ -1,5 +1,5 @@
 // `lapse secret put | list | show`.
-import { parseNamespace, parseSecretReference } from '../../../manifest/names.ts';
+import { parseNamespace } from '../../../manifest/names.ts';
 import type { JsonObject } from '../../../manifest/json.ts';
 import { grantJson } from '../../../manifest/realm/grant.ts';
 import type { Grant } from '../../../manifest/realm/grant.ts';
@@ -8,7 +8,7 @@ import type { Secret } from '../../../manifest/realm/secret.ts';
 import { formatInstant } from '../../../manifest/shape.ts';
 import type { Context, Register } from '../command.ts';
 import { publishVersion, versionName } from '../new-version.ts';
-import { asUsage, parseGrant, parseOverlap } from '../options.ts';
+import { asUsage, parseGrant, parseOverlap, parseSecret } from '../options.ts';
 import { columns } from '../output.ts';
 import { Session, secretOf, secretsOf } from '../session.ts';
 import { Stopwatch } from '../stopwatch.ts';
@@ -60,7 +60,7 @@ function collect(value: string, before: readonly string[]): readonly string[] {
 }
 
 async function put({ clock, output, directory }: Context, name: string, options: PutOptions): Promise<void> {
-  const reference = asUsage(() => parseSecretReference(name));
+  const reference = parseSecret(name);
   const grants = options.grant.map((workload) => parseGrant(workload, reference.name, ROOT_ONLY));
   const overlapSeconds = parseOverlap(options.overlap);
   const session = await Session.open(directory, clock);
@@ -96,7 +96,7 @@ async function list({ clock, output, directory }: Context, only: string | undefi
 }
 
 async function show({ clock, output, directory }: Context, name: string): Promise<void> {
-  const { namespace, name: secretName } = asUsage(() => parseSecretReference(name));
+  const { namespace, name: secretName } = parseSecret(name);
   const session = await Session.open(directory, clock);
   const state = await session.refresh();
   const secret = secretOf(secretsOf(state, namespace), namespace, secretName);
