@@ -67,7 +67,7 @@ export class Timeline {
 /** The command's own stages, as moments since clock zero. */
 function stages({ ms }: Change): readonly (readonly [string, number])[] {
   const names: Readonly<Record<string, string>> = {
-    refresh: 'realm refreshed and verified',
+    refresh: 'refreshed: another operator was faster',
     seal: 'value encrypted, key wrapped',
     sign: 'namespace signed',
     publish: 'durable at the service',

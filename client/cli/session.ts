@@ -1,6 +1,6 @@
 // One run of the command against one realm: the directory, the verified state, the keys as they are needed. And
-// the one way in which a namespace changes: refresh, edit, sign, publish; again from the start when another
-// operator was faster.
+// the one way in which a namespace changes: edit, sign, publish; refreshed and tried again when another operator was
+// faster, which the service notices.
 import type { JsonObject } from '../../manifest/json.ts';
 import type { Namespace, SecretName } from '../../manifest/names.ts';
 import { importRecipient } from '../../manifest/realm/key-wrap.ts';
@@ -68,19 +68,24 @@ export class Session {
       transport,
       clock,
     );
-    return new Session(directory, recipients, transport, updater, clock);
+    const session = new Session(directory, recipients, transport, updater, clock);
+    await session.refresh();
+    return session;
   }
 
-  /** The newest verified state, saved. */
-  async refresh(): Promise<RealmState> {
-    const state = await this.updater.refresh();
+  /** Verified, and as new as the last refresh. */
+  get state(): RealmState {
+    return this.updater.state;
+  }
+
+  async refresh(): Promise<void> {
+    await this.updater.refresh();
     await this.updater.persist();
-    return state;
   }
 
   /**
-   * Publishes a change of a namespace, durable at the service when this returns.
-   * `edit` may run several times: each time against the newest verified state.
+   * Publishes a change of a namespace; it is durable at the service, and saved here, when this returns.
+   * `edit` may run several times: each time against a newer verified state.
    */
   async publish(
     namespace: Namespace,
@@ -89,10 +94,8 @@ export class Session {
   ): Promise<Published> {
     const signer = fileSigner(await readKeyFile(this.directory.file('keys', 'operator.ed25519'), 'ed25519'));
     for (let attempt = 1; ; attempt++) {
-      const state = await this.updater.refresh();
-      watch.lap('refresh');
-      const role = currentRole(state.set, namespace);
-      const { targets, envelopes } = await edit(readTargets(role), secretsOf(state, namespace));
+      const role = currentRole(this.state.set, namespace);
+      const { targets, envelopes } = await edit(readTargets(role), secretsOf(this.state, namespace));
       const expires = this.clock.now() + NAMESPACE_DAYS * DAY_MS;
       const signed = role ? nextVersion(role, expires, { targets }) : { ...firstTargets(expires), targets };
       const metadata = signMetadata(signed, [signer]);
@@ -100,10 +103,13 @@ export class Session {
       try {
         const published = await this.transport.publish({ role: namespace, metadata, envelopes });
         watch.lap('publish');
+        await this.refresh();
         return published;
       } catch (error) {
         const lost = error instanceof ClientError && error.code === 'service-conflict';
         if (!lost || attempt === ATTEMPTS) throw error;
+        await this.updater.refresh();
+        watch.lap('refresh');
       }
     }
   }

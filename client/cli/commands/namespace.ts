@@ -26,7 +26,7 @@ async function add({ clock, output, directory }: Context, text: string): Promise
   const signer = fileSigner(await readKeyFile(directory.file('keys', 'root.ed25519'), 'ed25519'));
   const owner = publicHex(await readKeyFile(directory.file('keys', 'operator.ed25519'), 'ed25519'));
   const watch = new Stopwatch(clock);
-  const { set } = await session.refresh();
+  const { set } = session.state;
   const targets = currentRole(set, 'targets');
   if (!targets) throw new ClientError('not-found', 'the service publishes no targets role');
   // A run that was interrupted between the two publishes is finished by the next one.
@@ -39,9 +39,9 @@ async function add({ clock, output, directory }: Context, text: string): Promise
       metadata: signMetadata(signed, [signer]),
       envelopes: [],
     });
+    await session.refresh();
   }
   const published = await session.publish(namespace, watch, (before) => ({ targets: before, envelopes: [] }));
-  await session.refresh();
   output.result(
     [`Namespace ${namespace} is yours.`, `Next: lapse secret put ${namespace}/db-password --grant WORKLOAD`],
     { namespace, ...published, ...watch.report() },

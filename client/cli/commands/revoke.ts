@@ -36,7 +36,7 @@ cannot be recalled: rotate the credential at its source as well.
 async function revoke({ clock, output, directory }: Context, text: string, yes: boolean): Promise<void> {
   const { namespace, name, version } = asUsage(() => parseSecretReference(text));
   const session = await Session.open(directory, clock);
-  const known = secretOf(secretsOf(await session.refresh(), namespace), namespace, name);
+  const known = secretOf(secretsOf(session.state, namespace), namespace, name);
   const hit = known.grants.map((grant) => grant.workload).join(', ') || 'nobody';
   await confirm(`Revoke ${text}, read by ${hit}?`, yes);
   const watch = new Stopwatch(clock);
@@ -51,7 +51,6 @@ async function revoke({ clock, output, directory }: Context, text: string, yes: 
         : revokeVersion(targets, secret, checkVersion(secret, version), now);
     return { targets: next, envelopes: [] };
   });
-  await session.refresh();
   const report = watch.report();
   output.result([`${text} is revoked; published after ${report.ms['total']} ms.`], {
     secret: `${namespace}/${name}`,

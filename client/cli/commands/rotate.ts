@@ -47,11 +47,10 @@ async function rotate(
   const terms = { grants: [], overlapSeconds };
   const mustExist = (secrets: Secrets): unknown => secretOf(secrets, reference.namespace, reference.name);
   // Before anybody is asked for a value: there must be something to rotate.
-  mustExist(secretsOf(await session.refresh(), reference.namespace));
+  mustExist(secretsOf(session.state, reference.namespace));
   const value = await readValue(source);
   const watch = new Stopwatch(clock);
   const made = await publishVersion(session, watch, reference, value, terms, mustExist);
-  await session.refresh();
   const report = watch.report();
   output.result([`${versionName(reference, made.version)} is published, after ${report.ms['total']} ms.`], {
     secret: `${reference.namespace}/${reference.name}`,

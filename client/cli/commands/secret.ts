@@ -67,7 +67,6 @@ async function put({ clock, output, directory }: Context, name: string, options:
   const value = await readValue(options);
   const watch = new Stopwatch(clock);
   const made = await publishVersion(session, watch, reference, value, { grants, overlapSeconds });
-  await session.refresh();
   const id = versionName(reference, made.version);
   const next =
     made.grants.length > 0 ? readers(made.grants) : `Nobody may read it yet: lapse grant ${name} WORKLOAD`;
@@ -81,7 +80,7 @@ async function put({ clock, output, directory }: Context, name: string, options:
 
 async function list({ clock, output, directory }: Context, only: string | undefined): Promise<void> {
   const session = await Session.open(directory, clock);
-  const state = await session.refresh();
+  const { state } = session;
   const namespaces = only === undefined ? [...state.secrets.keys()] : [asUsage(() => parseNamespace(only))];
   const secrets = namespaces.flatMap((namespace) => [...secretsOf(state, namespace).values()]);
   const rows = secrets.map((secret) => [
@@ -98,7 +97,7 @@ async function list({ clock, output, directory }: Context, only: string | undefi
 async function show({ clock, output, directory }: Context, name: string): Promise<void> {
   const { namespace, name: secretName } = parseSecret(name);
   const session = await Session.open(directory, clock);
-  const state = await session.refresh();
+  const { state } = session;
   const secret = secretOf(secretsOf(state, namespace), namespace, secretName);
   const rows = [
     [String(secret.newestVersion), secret.newest ? 'live' : 'revoked', ''],

@@ -29,7 +29,7 @@ interface RoleStatus {
 
 async function status({ clock, output, directory }: Context): Promise<void> {
   const session = await Session.open(directory, clock);
-  const state = await session.refresh();
+  const { state } = session;
   const roles = roleStatus(state.set);
   const single = roles.filter((role) => role.threshold === 1).map((role) => role.role);
   const ageing = roles.filter((role) => isAgeing(role, clock.now())).map((role) => role.role);
