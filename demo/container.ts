@@ -43,6 +43,9 @@ export class Container {
   readonly #chunks: Buffer[] = [];
   readonly #errors: Buffer[] = [];
   readonly #clock: Clock;
+  readonly #records: ReadRecord[] = [];
+  #taken = 0;
+  #unparsed: Buffer = Buffer.alloc(0);
 
   private constructor(id: string, root: string, bundle: string, clock: Clock) {
     this.id = id;
@@ -74,16 +77,21 @@ export class Container {
     return Buffer.concat(this.#errors).toString();
   }
 
-  /** Everything that the reader has reported so far. */
+  /** Everything that the reader has reported so far. Parsed once, so that looking often costs the reader nothing. */
   records(): readonly ReadRecord[] {
-    return parseRecords(this.output);
+    const bytes = Buffer.concat([this.#unparsed, ...this.#chunks.slice(this.#taken)]);
+    const { records, rest } = parseRecords(bytes);
+    this.#taken = this.#chunks.length;
+    this.#unparsed = rest;
+    this.#records.push(...records);
+    return this.#records;
   }
 
   /** Waits for a record that fits; fails after `ms`, or when the container ended. */
   async seen(what: string, fits: (record: ReadRecord) => boolean, ms = 10_000): Promise<ReadRecord> {
     const deadline = this.#clock.boot() + ms;
-    while (this.running && this.#clock.boot() < deadline) {
-      const found = this.records().find(fits);
+    for (let looked = 0; this.running && this.#clock.boot() < deadline; looked = this.#records.length) {
+      const found = this.records().slice(looked).find(fits);
       if (found) return found;
       await this.#clock.sleep(20);
     }

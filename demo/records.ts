@@ -17,9 +17,11 @@ export interface ReadRecord {
   readonly result: number;
 }
 
-export function parseRecords(bytes: Buffer): readonly ReadRecord[] {
+/** The whole records at the beginning of `bytes`, and what is left of a last, unfinished one. */
+export function parseRecords(bytes: Buffer): { records: readonly ReadRecord[]; rest: Buffer } {
   const records: ReadRecord[] = [];
-  for (let at = 0; at + BYTES <= bytes.length; at += BYTES) {
+  let at = 0;
+  for (; at + BYTES <= bytes.length; at += BYTES) {
     const way = WAYS[bytes.readUInt32LE(at + 24)];
     if (way === undefined) throw new Error('the reader wrote something else than records');
     records.push({
@@ -30,7 +32,7 @@ export function parseRecords(bytes: Buffer): readonly ReadRecord[] {
       result: bytes.readUInt32LE(at + 28),
     });
   }
-  return records;
+  return { records, rest: bytes.subarray(at) };
 }
 
 /** The hash by which the reader reports a value. */
