@@ -23,6 +23,7 @@ import { SlotTable } from './vault/slot.ts';
 import { Vault } from './vault/vault.ts';
 
 const TICK_MS = 100;
+const SWEEP_MS = 1000;
 /** How long an orderly end may take, in milliseconds, before the process kills itself. */
 const END_MS = 1800;
 
@@ -76,6 +77,7 @@ export async function runDaemon(config: Config, log: Log, parts: DaemonParts = {
   try {
     const control = await startControl(config.control, { serving, follower, updater, lease, vault, clock });
     using _tick = clock.every(TICK_MS, () => serving.tick());
+    using _sweep = clock.every(SWEEP_MS, () => serving.sweep());
     for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => ending.abort());
     log.info(`serving ${config.mount}, control on ${config.control}`);
     void follower.run(ending.signal);

@@ -97,6 +97,11 @@ export class Serving {
     return this.#show();
   }
 
+  /** Once a second: containers that ended without a word. */
+  sweep(): void {
+    if (this.#workloads.sweep()) this.#attend(this.#show());
+  }
+
   /** Ten times a second: overlaps that ended, and mappings when the lease is over (an mmap never asks). */
   tick(): void {
     const living = new Set(this.#living().map(({ live }) => live.path));

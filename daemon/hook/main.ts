@@ -39,7 +39,7 @@ async function main(): Promise<void> {
           to: values.socket,
           method: 'POST',
           path: '/v1/workloads',
-          body: { id, workload, cgroup: readFileSync(`/proc/${pid}/cgroup`, 'utf8') },
+          body: { id, workload, pid, cgroup: readFileSync(`/proc/${pid}/cgroup`, 'utf8') },
         }
       : { to: values.socket, method: 'DELETE', path: `/v1/workloads/${encodeURIComponent(id)}` },
   );

@@ -3,12 +3,16 @@
 import type { Workload } from '../../manifest/names.ts';
 import { DaemonError } from '../errors.ts';
 import type { Cgroup } from './cgroup.ts';
+import { isAlive } from './process.ts';
+import type { ProcessIdentity } from './process.ts';
 
 export interface RegisteredWorkload {
   /** The container's id, by which it is unregistered. */
   readonly id: string;
   readonly workload: Workload;
   readonly cgroup: Cgroup;
+  /** The container's first process: when it has ended, so has the container, whether or not somebody says so. */
+  readonly init?: ProcessIdentity;
 }
 
 const MOST = 4096;
@@ -18,6 +22,7 @@ export class WorkloadRegistry {
 
   /** Registering the same again is fine; the same id or group for something else is not. @throws DaemonError */
   register(entry: RegisteredWorkload): void {
+    this.sweep();
     for (const known of this.#byId.values()) {
       const same =
         known.id === entry.id && known.cgroup === entry.cgroup && known.workload === entry.workload;
@@ -25,13 +30,24 @@ export class WorkloadRegistry {
         throw new DaemonError('workload-conflict', `${entry.id} or its control group is registered already`);
       }
     }
-    if (this.#byId.size >= MOST) throw new DaemonError('workload-conflict', `more than ${MOST} workloads`);
+    if (!this.#byId.has(entry.id) && this.#byId.size >= MOST)
+      throw new DaemonError('workload-conflict', `more than ${MOST} workloads`);
     this.#byId.set(entry.id, entry);
   }
 
   /** @throws DaemonError workload-unknown */
   unregister(id: string): void {
     if (!this.#byId.delete(id)) throw new DaemonError('workload-unknown', `no workload ${id} is registered`);
+  }
+
+  /**
+   * Drops containers whose first process has ended without a word: another one may get their group's name.
+   * Tells whether there were any.
+   */
+  sweep(): boolean {
+    const before = this.#byId.size;
+    for (const { id, init } of this.#byId.values()) if (init && !isAlive(init)) this.#byId.delete(id);
+    return this.#byId.size < before;
   }
 
   list(): readonly RegisteredWorkload[] {

@@ -4,6 +4,7 @@ import type { FastifyInstance } from 'fastify';
 import { parseWorkload } from '../../../manifest/names.ts';
 import { DaemonError } from '../../errors.ts';
 import { parseCgroup } from '../../identity/cgroup.ts';
+import { identifyProcess } from '../../identity/process.ts';
 import type { Serving } from '../../serving.ts';
 
 interface Registration {
@@ -11,6 +12,8 @@ interface Registration {
   readonly workload: string;
   /** The text of /proc/PID/cgroup of the container's first process. */
   readonly cgroup: string;
+  /** That process, when the workload ends with it. */
+  readonly pid?: number;
 }
 
 const text = (maxLength: number) => ({ type: 'string', minLength: 1, maxLength });
@@ -19,7 +22,12 @@ const REGISTRATION = {
   type: 'object',
   required: ['id', 'workload', 'cgroup'],
   additionalProperties: false,
-  properties: { id: text(256), workload: text(128), cgroup: text(4096) },
+  properties: {
+    id: text(256),
+    workload: text(128),
+    cgroup: text(4096),
+    pid: { type: 'integer', minimum: 1 },
+  },
 } as const;
 
 export function workloadRoutes(app: FastifyInstance, serving: Serving): void {
@@ -27,7 +35,7 @@ export function workloadRoutes(app: FastifyInstance, serving: Serving): void {
     '/v1/workloads',
     { schema: { body: REGISTRATION } },
     async (request, reply) => {
-      const { id, workload, cgroup } = request.body;
+      const { id, workload, cgroup, pid } = request.body;
       const group = parseCgroup(cgroup);
       if (group === undefined) {
         throw new DaemonError(
@@ -35,7 +43,15 @@ export function workloadRoutes(app: FastifyInstance, serving: Serving): void {
           `${id} is in no control group of its own; it cannot be told apart`,
         );
       }
-      await serving.register({ id, workload: parseWorkload(workload), cgroup: group });
+      const init = pid === undefined ? undefined : identifyProcess(pid);
+      if (pid !== undefined && !init)
+        throw new DaemonError('workload-unknown', `the process of ${id} has ended`);
+      await serving.register({
+        id,
+        workload: parseWorkload(workload),
+        cgroup: group,
+        ...(init ? { init } : {}),
+      });
       return reply.code(201).send({ id, workload, cgroup: group });
     },
   );
