@@ -2,6 +2,7 @@
 // its default. Times are written `30s`, `5m`; sizes `8 MiB`.
 import { readFile } from 'node:fs/promises';
 import { parse } from 'smol-toml';
+import { isLapseError } from '../manifest/errors.ts';
 import { parseWorkload } from '../manifest/names.ts';
 import type { Workload } from '../manifest/names.ts';
 import { DaemonError } from './errors.ts';
@@ -68,7 +69,7 @@ export function parseConfig(text: string, where: string): Config {
   const reader = new Reader(raw, where);
   reader.only(KEYS);
   const engine = reader.oneOf('engine', ['kernel', 'fuse-native'] as const);
-  const workload = raw['workload'] === undefined ? undefined : parseWorkload(reader.string('workload'));
+  const workload = raw['workload'] === undefined ? undefined : reader.workload('workload');
   if ((engine === 'fuse-native') !== (workload !== undefined)) {
     throw reader.malformed(
       'workload',
@@ -128,6 +129,16 @@ class Reader {
     const value = values.find((candidate) => candidate === this.#raw[key]);
     if (value === undefined) throw this.malformed(key, `must be one of: ${values.join(', ')}`);
     return value;
+  }
+
+  workload(key: string): Workload {
+    const text = this.string(key);
+    try {
+      return parseWorkload(text);
+    } catch (cause) {
+      if (!isLapseError(cause)) throw cause;
+      throw this.malformed(key, `is ${cause.message}`);
+    }
   }
 
   integer(key: string, least: number, most: number): number {

@@ -75,11 +75,11 @@ export class Follower {
       await this.#attempt(signal, async () => {
         for await (const { id, news } of transport.news(lastId, signal)) {
           this.#streaming = true;
-          pause = RETRY_MS.least;
           const state = await this.#parts.updater.offer(news);
           await this.#parts.serving.apply(state, news.files);
           await this.#parts.updater.persist();
           lastId = id;
+          pause = RETRY_MS.least;
         }
       });
       this.#streaming = false;

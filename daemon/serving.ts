@@ -7,6 +7,7 @@ import type { RealmState, Secrets } from '../client/updater.ts';
 import type { LapseError } from '../manifest/errors.ts';
 import type { Namespace, RealmId, TargetPath } from '../manifest/names.ts';
 import type { Secret } from '../manifest/realm/secret.ts';
+import { liveVersions } from '../manifest/realm/succession.ts';
 import { Effects } from './effects.ts';
 import type { RegisteredWorkload } from './identity/workloads.ts';
 import { WorkloadRegistry } from './identity/workloads.ts';
@@ -128,7 +129,14 @@ export class Serving {
       this.#held.delete(path);
       this.#dead.push(slot);
     }
-    this.#overlaps.keep(living);
+    // An overlap that has ended must not begin anew, so it is remembered for as long as the version is listed.
+    this.#overlaps.keep(
+      new Set(
+        this.#allSecrets()
+          .flatMap(liveVersions)
+          .map(({ path }) => path),
+      ),
+    );
     this.#loader?.request(
       orders.filter(({ live }) => !this.#held.has(live.path)),
       pushed,
@@ -160,6 +168,7 @@ export class Serving {
     this.#next ??= this.#showing.then(() => {
       this.#next = undefined;
       this.#showing = this.#showNow();
+      this.#attend(this.#showing);
       return this.#showing;
     });
     return this.#next;

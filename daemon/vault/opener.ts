@@ -56,9 +56,13 @@ export class VaultOpener {
   acquire(slot: number): boolean {
     this.#slots.add(slot, 'opens', 1);
     this.#slots.add(slot, 'used', 1);
-    if (this.#ready(slot)) return true;
-    this.#slots.add(slot, 'opens', -1);
-    return false;
+    let ready = false;
+    try {
+      ready = this.#ready(slot);
+    } finally {
+      if (!ready) this.#slots.add(slot, 'opens', -1);
+    }
+    return ready;
   }
 
   release(slot: number, generation: number): void {
@@ -92,7 +96,8 @@ export class VaultOpener {
       this.#decrypt(parts);
     } catch (error) {
       sodium.sodium_memzero(parts.plain);
-      this.#slots.move(slot, SlotState.opening, SlotState.sealed);
+      // Revoked meanwhile: then its key was zero, and that it did not open is no fault.
+      if (!this.#slots.move(slot, SlotState.opening, SlotState.sealed)) return;
       throw error;
     }
     if (this.#slots.move(slot, SlotState.opening, SlotState.open)) this.#opened(slot);

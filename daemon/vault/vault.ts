@@ -35,7 +35,8 @@ export class Vault {
     this.#empty = Array.from({ length: slots.count }, (_, i) => slots.count - 1 - i);
     this.#lingering = new LRUCache({
       max: slots.count,
-      ttl: lingerMs,
+      // 0 would mean for ever to it.
+      ttl: Math.max(1, lingerMs),
       ttlAutopurge: true,
       disposeAfter: (used, slot, reason) => {
         if (reason !== 'delete' && reason !== 'set') this.#expire(slot, used);

@@ -1,0 +1,117 @@
+// A manifest service in memory: what a realm's authors publish, under snapshots and timestamps of its own keys. It
+// checks nothing, so that a test can publish or replace whatever it wants to see refused.
+import { ClientError } from '../../../client/errors.ts';
+import type { Transport } from '../../../client/transport.ts';
+import { LIMITS } from '../../../manifest/limits.ts';
+import type { JsonObject } from '../../../manifest/json.ts';
+import type { News, Publish, Published } from '../../../manifest/realm/exchange.ts';
+import { formatInstant } from '../../../manifest/shape.ts';
+import { SPEC_VERSION, sha256, signMetadata } from '../../../manifest/tuf/metadata.ts';
+import { makeSigner, TestRealm } from '../../support/realm.ts';
+import type { PutOptions, TestSigner } from '../../support/realm.ts';
+import type { ManualClock } from './manual-clock.ts';
+
+const DAY = 24 * 3600_000;
+
+type OnlineSigners = Readonly<Record<'snapshot' | 'timestamp', TestSigner>>;
+
+export class MemoryService implements Transport {
+  readonly url = 'memory:';
+  /** What it answers with, by consistent name. */
+  files = new Map<string, Uint8Array>();
+  /** Every file that it was asked for. */
+  readonly asked: string[] = [];
+  /** Waited for before each answer. */
+  gate: (file: string) => Promise<void> = () => Promise.resolve();
+  /** How long what it signs is good, in milliseconds. */
+  lifetime = { snapshot: 30 * DAY, timestamp: DAY };
+  readonly realm: TestRealm;
+  readonly #clock: ManualClock;
+  readonly #keys: OnlineSigners;
+  readonly #meta: Record<string, JsonObject> = {};
+  #version = 0;
+
+  private constructor(realm: TestRealm, clock: ManualClock, keys: OnlineSigners) {
+    this.realm = realm;
+    this.#clock = clock;
+    this.#keys = keys;
+  }
+
+  /** A realm with `payments`, and `payments/db@1` in it. */
+  static async start(clock: ManualClock, put?: PutOptions): Promise<MemoryService> {
+    const keys = { snapshot: makeSigner(), timestamp: makeSigner() };
+    const online = { snapshot: keys.snapshot.publicHex, timestamp: keys.timestamp.publicHex };
+    const realm = await TestRealm.make(online, { now: clock.now(), lease: 60 });
+    const service = new MemoryService(realm, clock, keys);
+    service.put({ role: 'targets', metadata: realm.genesis.targets, envelopes: [] });
+    service.put(realm.delegate('payments'));
+    service.put(await realm.put('payments', 'db', put));
+    return service;
+  }
+
+  /** Takes in a role's next version and returns the news of it. */
+  put({ role, metadata, envelopes }: Publish): News {
+    const { signed } = JSON.parse(Buffer.from(metadata).toString()) as { signed: JsonObject };
+    const version = signed['version'] as number;
+    this.#meta[`${role}.json`] = { version, length: metadata.length, hashes: { sha256: sha256(metadata) } };
+    const changed = new Map([[`${version}.${role}.json`, metadata]]);
+    for (const [path, target] of Object.entries(
+      signed['targets'] as Record<string, { hashes: { sha256: string } }>,
+    )) {
+      const envelope = envelopes.find((bytes) => sha256(bytes) === target.hashes.sha256);
+      if (envelope) changed.set(path.replace('/', `/${target.hashes.sha256}.`), envelope);
+    }
+    for (const [name, bytes] of changed) this.files.set(name, bytes);
+    return { timestamp: this.sign(changed), files: changed };
+  }
+
+  /** Signs the next snapshot and timestamp, which go into `changed` and to whoever asks. */
+  sign(changed = new Map<string, Uint8Array>()): Uint8Array {
+    const version = ++this.#version;
+    const head = (type: 'snapshot' | 'timestamp'): JsonObject => ({
+      _type: type,
+      spec_version: SPEC_VERSION,
+      version,
+      expires: formatInstant(this.#clock.now() + this.lifetime[type]),
+    });
+    const snapshot = signMetadata({ ...head('snapshot'), meta: { ...this.#meta } }, [this.#keys.snapshot]);
+    const meta = {
+      'snapshot.json': { version, length: snapshot.length, hashes: { sha256: sha256(snapshot) } },
+    };
+    const timestamp = signMetadata({ ...head('timestamp'), meta, lease: 60 }, [this.#keys.timestamp]);
+    changed.set(`${version}.snapshot.json`, snapshot);
+    this.files.set(`${version}.snapshot.json`, snapshot).set('timestamp.json', timestamp);
+    return timestamp;
+  }
+
+  metadata = async (file: string, maxBytes: number): Promise<Uint8Array> => {
+    this.asked.push(file);
+    await this.gate(file);
+    const bytes = this.files.get(file);
+    if (!bytes) throw new ClientError('not-found', `there is no ${file}`);
+    if (bytes.length > maxBytes) throw new ClientError('answer-too-large', `${file} is too large`);
+    return bytes;
+  };
+
+  target = this.metadata;
+
+  news(_lastId: string | undefined, _signal: AbortSignal): AsyncIterable<{ id: string; news: News }> {
+    throw new ClientError('service-unreachable', 'nothing is pushed from here');
+  }
+
+  onlineKeys(): never {
+    throw new Error('the realm exists already');
+  }
+
+  createRealm(): never {
+    throw new Error('the realm exists already');
+  }
+
+  publish(publish: Publish): Promise<Published> {
+    this.put(publish);
+    return Promise.resolve({ version: 1, timestamp: this.#version });
+  }
+}
+
+/** More bytes than any file may have. */
+export const HUGE = new Uint8Array(LIMITS.targetsBytes + 1);

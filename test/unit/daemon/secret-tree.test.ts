@@ -1,0 +1,261 @@
+// The tree without a mount: two workloads, callers that are none, and everything that may go wrong between an open
+// and a read.
+import { describe, expect, test } from 'vitest';
+import { layOut } from '../../../daemon/layout.ts';
+import { Lease } from '../../../daemon/lease.ts';
+import { NODE, fileNode, viewNode } from '../../../daemon/node-id.ts';
+import type { Table } from '../../../daemon/table.ts';
+import { SecretFiles } from '../../../daemon/tree/secret-file.ts';
+import { SecretTree } from '../../../daemon/tree/secret-tree.ts';
+import { ERRNO } from '../../../fuse/errno.ts';
+import type { TargetPath } from '../../../manifest/names.ts';
+import { API, WEB, grant, registered, secret } from './secrets.ts';
+import { VaultParts, sealed } from './vault-parts.ts';
+
+const { ENOENT, EACCES, EINVAL } = ERRNO;
+/** Callers, by thread id. */
+const [web, api, stranger] = [1, 2, 3].map((tid) => ({ tid, uid: 0, gid: 0 })) as [Caller, Caller, Caller];
+type Caller = { tid: number; uid: number; gid: number };
+const VALUE = Buffer.from('the value of db');
+const VIEW = viewNode(WEB);
+const FILE = fileNode(WEB, 'payments/db@1' as TargetPath);
+
+/** `web` has `db`; `api` is registered and has nothing. */
+function start() {
+  let now = 0;
+  const parts = new VaultParts();
+  const { slot, size } = parts.load(sealed(VALUE));
+  const lease = new Lease(() => now);
+  lease.renew(1000);
+  const groups = new Map([
+    [web.tid, WEB],
+    [api.tid, API],
+  ]);
+  const tree = new SecretTree(
+    ({ tid }) => groups.get(tid),
+    new SecretFiles(parts.opener, parts.slots, lease),
+  );
+  const loaded = new Map([['payments/db@1' as TargetPath, { slot, size, since: 7 }]]);
+  const table = (...of: Parameters<typeof secret>): Table =>
+    layOut([secret(...of)], loaded, registered('web', 'api')).table;
+  tree.show(table());
+  const into = Buffer.alloc(64);
+  return {
+    ...{ parts, slot, tree, lease, into, table },
+    pass: (ms: number) => (now += ms),
+    read: (handle: number, caller = web, offset = 0) => {
+      const count = tree.read(FILE, handle, offset, into, caller);
+      return count < 0 ? count : into.toString('latin1', 0, count);
+    },
+  };
+}
+
+describe('names', () => {
+  const { tree } = start();
+  const node = (parent: number, name: string, caller: Caller): number => {
+    const answer = tree.lookup(parent, name, caller);
+    return typeof answer === 'number' ? answer : answer.node;
+  };
+
+  test.for<[string, Caller, { self: number; own: number; other: number; file: number }]>([
+    ['web', web, { self: NODE.self, own: VIEW, other: ENOENT, file: FILE }],
+    ['api', api, { self: NODE.self, own: ENOENT, other: viewNode(API), file: ENOENT }],
+    ['a stranger', stranger, { self: ENOENT, own: EACCES, other: EACCES, file: EACCES }],
+  ])('as %s finds them', ([, caller, { self, own, other, file }]) => {
+    expect(node(NODE.root, 'self', caller)).toBe(self);
+    expect(node(NODE.root, 'w', caller)).toBe(NODE.views);
+    expect(node(NODE.views, 'web', caller)).toBe(own);
+    expect(node(NODE.views, 'api', caller)).toBe(other);
+    expect(node(VIEW, 'db', caller)).toBe(file);
+  });
+
+  test('that are not there', () => {
+    expect(node(NODE.root, 'x', web)).toBe(ENOENT);
+    expect(node(VIEW, 'x', web)).toBe(ENOENT);
+    expect(node(NODE.views, 'nobody', web)).toBe(ENOENT);
+    expect(node(NODE.views, 'nobody', stranger)).toBe(EACCES);
+    expect(node(999_999, 'db', web)).toBe(ENOENT);
+    expect(node(FILE, 'db', web)).toBe(ENOENT);
+  });
+
+  test('self leads to the caller’s own view, as long as it has one', () => {
+    expect([web, api, stranger].map((caller) => tree.readlink(NODE.self, caller))).toEqual([
+      'w/web',
+      'w/api',
+      ENOENT,
+    ]);
+    expect(tree.attributes(NODE.self, web)).toMatchObject({ kind: 'symlink', size: 5 });
+    expect(tree.attributes(NODE.self, stranger)).toBe(ENOENT);
+    expect(tree.readlink(FILE, web)).toBe(EINVAL);
+  });
+
+  test('listings show the caller’s own and nothing else', () => {
+    const names = (of: number, caller: Caller): unknown => {
+      const entries = tree.entries(of, caller);
+      return typeof entries === 'number' ? entries : entries.map(({ name }) => name);
+    };
+    expect([web, api, stranger].map((caller) => names(NODE.root, caller))).toEqual([
+      ['self', 'w'],
+      ['self', 'w'],
+      ['w'],
+    ]);
+    expect([web, api, stranger].map((caller) => names(NODE.views, caller))).toEqual([['web'], ['api'], []]);
+    expect([web, api, stranger].map((caller) => names(VIEW, caller))).toEqual([['db'], EACCES, EACCES]);
+    expect(names(FILE, web)).toBe(ENOENT);
+  });
+
+  test('attributes tell nobody else a size', () => {
+    const seen = {
+      node: FILE,
+      kind: 'file',
+      size: VALUE.length,
+      mode: 0o440,
+      uid: 1000,
+      gid: 1001,
+      mtime: 7,
+    };
+    expect(tree.attributes(FILE, web)).toEqual(seen);
+    expect(tree.lookup(VIEW, 'db', web)).toEqual(seen);
+    expect([api, stranger].map((caller) => tree.attributes(FILE, caller))).toEqual([EACCES, EACCES]);
+    expect([web, api, stranger].map((caller) => typeof tree.attributes(VIEW, caller))).toEqual([
+      'object',
+      'number',
+      'number',
+    ]);
+  });
+});
+
+describe('reading', () => {
+  test('its own file, whole and in parts', () => {
+    const { tree, read } = start();
+    const handle = tree.open(FILE, web);
+    expect(handle).toBeGreaterThanOrEqual(0);
+    expect(read(handle)).toBe('the value of db');
+    expect(read(handle, web, 13)).toBe('db');
+    expect(read(handle, web, 15)).toBe('');
+  });
+
+  test('nobody else, even with the handle of who may', () => {
+    const { tree, read, into } = start();
+    const handle = tree.open(FILE, web);
+    expect([api, stranger].map((caller) => tree.open(FILE, caller))).toEqual([EACCES, EACCES]);
+    expect([api, stranger].map((caller) => read(handle, caller))).toEqual([EACCES, EACCES]);
+    expect(into.every((byte) => byte === 0)).toBe(true);
+  });
+
+  test('no other node, no other handle', () => {
+    const { tree, read, into, table } = start();
+    const handle = tree.open(FILE, web);
+    expect(tree.read(VIEW, handle, 0, into, web)).toBe(EACCES);
+    expect(read(handle + 1)).toBe(EACCES);
+    const next = fileNode(WEB, 'payments/db@2' as TargetPath);
+    const shown = table();
+    tree.show({ ...shown, files: [...shown.files, { ...shown.files[0]!, node: next, named: false }] });
+    expect(tree.open(next, web)).toBeGreaterThan(handle);
+    expect(tree.read(next, handle, 0, into, web)).toBe(EACCES);
+    expect([NODE.root, NODE.self, VIEW, 999_999].map((node) => tree.open(node, web))).toEqual([
+      EACCES,
+      EACCES,
+      EACCES,
+      EACCES,
+    ]);
+  });
+
+  test('the lease is over: names stay, open and read are refused, and it is all back with the lease', () => {
+    const { tree, read, lease, pass } = start();
+    const handle = tree.open(FILE, web);
+    pass(1000);
+    expect([tree.open(FILE, web), read(handle)]).toEqual([EACCES, EACCES]);
+    expect(tree.lookup(VIEW, 'db', web)).toMatchObject({ node: FILE });
+    expect(tree.readlink(NODE.self, web)).toBe('w/web');
+    lease.renew(2000);
+    expect(read(handle)).toBe('the value of db');
+  });
+
+  test('revoked in the vault alone: the handle is dead before the table says so', () => {
+    const { tree, read, parts, slot } = start();
+    const handle = tree.open(FILE, web);
+    parts.vault.revoke(slot);
+    expect([tree.open(FILE, web), read(handle)]).toEqual([EACCES, EACCES]);
+  });
+
+  test('gone from the table: name ENOENT, handle EACCES', () => {
+    const { tree, read, table } = start();
+    const handle = tree.open(FILE, web);
+    tree.show(table({ tombstone: true }));
+    expect(tree.lookup(VIEW, 'db', web)).toBe(ENOENT);
+    expect([tree.open(FILE, web), read(handle), tree.attributes(FILE, web)]).toEqual([
+      EACCES,
+      EACCES,
+      EACCES,
+    ]);
+  });
+
+  test('superseded: the handle lives on, the name does not lead there', () => {
+    const { tree, read, table } = start();
+    const handle = tree.open(FILE, web);
+    const shown = table();
+    tree.show({ ...shown, files: shown.files.map((file) => ({ ...file, named: false })) });
+    expect(tree.lookup(VIEW, 'db', web)).toBe(ENOENT);
+    expect(read(handle)).toBe('the value of db');
+    expect(tree.attributes(FILE, web)).toMatchObject({ size: VALUE.length });
+  });
+
+  test('the grant is gone to another: the old reader’s handle is dead', () => {
+    const { tree, read, table } = start();
+    const handle = tree.open(FILE, web);
+    tree.show(table({ grants: [grant('api')] }));
+    expect(read(handle)).toBe(EACCES);
+    expect(tree.open(fileNode(API, 'payments/db@1' as TargetPath), api)).toBeGreaterThan(handle);
+  });
+
+  test('the slot has another occupant: the old handle reads nothing of it', () => {
+    const { tree, read, parts, slot } = start();
+    const handle = tree.open(FILE, web);
+    parts.vault.revoke(slot);
+    parts.vault.reclaim(slot);
+    expect(parts.load(sealed(Buffer.from('next'))).slot).toBe(slot);
+    expect(read(handle)).toBe(EACCES);
+    tree.release(FILE, handle);
+    expect(parts.slots.get(slot, 'opens')).toBe(0);
+  });
+});
+
+describe('releasing', () => {
+  test('ends the handle, and twice does no harm', () => {
+    const { tree, read, parts, slot } = start();
+    const [first, second] = [tree.open(FILE, web), tree.open(FILE, web)];
+    tree.release(FILE, first);
+    tree.release(FILE, first);
+    expect([read(first), read(second)]).toEqual([EACCES, 'the value of db']);
+    expect(parts.slots.get(slot, 'opens')).toBe(1);
+  });
+
+  test('100,000 opens and releases leave no more than none', () => {
+    const { tree, parts, slot } = start();
+    const handles = new Set<number>();
+    const before = process.memoryUsage().heapUsed;
+    for (let i = 0; i < 100_000; i++) {
+      const handle = tree.open(FILE, web);
+      if (i < 100) handles.add(handle);
+      tree.release(FILE, handle);
+    }
+    expect(handles.size).toBe(100);
+    expect(parts.slots.get(slot, 'opens')).toBe(0);
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(32 << 20);
+  });
+
+  test('refused opens count for nothing', () => {
+    const { tree, parts, slot, pass } = start();
+    pass(1000);
+    for (const caller of [web, api, stranger]) tree.open(FILE, caller);
+    expect(parts.slots.get(slot, 'opens')).toBe(0);
+  });
+});
+
+test('before the first table there is nothing', () => {
+  const { parts, lease } = start();
+  const tree = new SecretTree(() => WEB, new SecretFiles(parts.opener, parts.slots, lease));
+  expect(tree.lookup(NODE.views, 'web', web)).toBe(ENOENT);
+  expect(tree.open(FILE, web)).toBe(EACCES);
+});

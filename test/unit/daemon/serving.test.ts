@@ -1,0 +1,310 @@
+// What is served, with a kernel that only takes notes: withdrawals come at once and in order, and loading delays none.
+import { beforeEach, describe, expect, test } from 'vitest';
+import type { Server } from '../../../daemon/invalidator.ts';
+import { Lease } from '../../../daemon/lease.ts';
+import type { Loader, LoaderEvents, Order } from '../../../daemon/loader.ts';
+import { fileNode, viewNode } from '../../../daemon/node-id.ts';
+import { Serving } from '../../../daemon/serving.ts';
+import { SlotState } from '../../../daemon/vault/slot.ts';
+import type { Namespace, TargetPath } from '../../../manifest/names.ts';
+import { parseRealmId } from '../../../manifest/names.ts';
+import type { LapseError } from '../../../manifest/errors.ts';
+import type { Secret } from '../../../manifest/realm/secret.ts';
+import type { RealmState } from '../../../client/updater.ts';
+import { ClientError } from '../../../client/errors.ts';
+import { ManualClock } from '../client/manual-clock.ts';
+import { PAYMENTS, WEB, grant, registered, secret } from './secrets.ts';
+import { VaultParts, sealed } from './vault-parts.ts';
+import type { Sealed } from './vault-parts.ts';
+
+const path = (text: string): TargetPath => text as TargetPath;
+const NODE = fileNode(WEB, path('payments/db@1'));
+const VIEW = viewNode(WEB);
+
+let clock: ManualClock;
+let lease: Lease;
+let parts: VaultParts;
+let serving: Serving;
+/** What the kernel was told, and what awaits an answer. */
+let calls: string[];
+let kernel: (call: string) => Promise<void>;
+let failures: unknown[];
+/** What the loader was asked for, and how it answers. */
+let orders: string[];
+let loader: LoaderEvents;
+
+beforeEach(() => {
+  clock = new ManualClock();
+  lease = new Lease(() => clock.boot());
+  parts = new VaultParts({ slots: 3 });
+  calls = [];
+  orders = [];
+  failures = [];
+  kernel = () => Promise.resolve();
+  const note = (call: string): Promise<void> => {
+    calls.push(call);
+    return kernel(call);
+  };
+  const server: Server = {
+    show: (table) => note(`show ${table.files.map((file) => file.path).join(' ')}`.trim()),
+    invalidator: {
+      pages: (node) => note(`pages ${node}`),
+      name: (view, name) => note(`name ${view} ${name}`),
+      removed: (view, node, name) => note(`removed ${view} ${node} ${name}`),
+    },
+    close: () => note('close'),
+  };
+  const realm = parseRealmId('0'.repeat(64));
+  const onFailure = (error: unknown): void => void failures.push(error);
+  serving = new Serving({ realm, clock, lease, vault: parts.vault, server, onFailure });
+  serving.loadWith((events) => {
+    loader = events;
+    const request = (asked: readonly Order[]): void =>
+      void orders.push(...asked.map(({ live }) => live.path));
+    return { request, failures: new Map() } as unknown as Loader;
+  });
+});
+
+function realm(secrets: readonly Secret[], failing: readonly Namespace[] = []): RealmState {
+  return {
+    secrets: new Map(
+      failing.includes(PAYMENTS) ? [] : [[PAYMENTS, new Map(secrets.map((one) => [one.name, one]))]],
+    ),
+    failures: new Map<Namespace, LapseError>(
+      failing.map((name) => [name, new ClientError('not-found', 'x')]),
+    ),
+  } as unknown as RealmState;
+}
+
+/** The loader brings a version, if it is still wanted. */
+function bring(version: string, what: Sealed = sealed()): number | undefined {
+  if (!loader.wanted(path(version))) return undefined;
+  const loaded = parts.load(what);
+  loader.loaded(path(version), loaded);
+  return loaded.slot;
+}
+
+const settled = async (): Promise<void> => {
+  for (let i = 0; i < 5; i++) await new Promise(setImmediate);
+};
+const effects = (): unknown => serving.effects.last.map(({ version, change }) => `${change} ${version}`);
+
+/** `payments/db@1` is served to `web`. */
+async function serve(what: Sealed = sealed()): Promise<number> {
+  await serving.register(registered('web')[0]!);
+  await serving.apply(realm([secret()]));
+  const slot = bring('payments/db@1', what)!;
+  await settled();
+  calls.length = 0;
+  return slot;
+}
+
+test('what is verified is asked of the loader, and shown once it is there', async () => {
+  await serving.register(registered('web')[0]!);
+  await serving.apply(realm([secret()]));
+  expect([calls, orders]).toEqual([['show', 'show'], ['payments/db@1']]);
+  expect(bring('payments/db@1')).toBe(0);
+  await settled();
+  expect(calls.slice(2)).toEqual(['show payments/db@1']);
+  expect(serving.table.files).toMatchObject([{ file: 'db', mtime: Math.floor(clock.now() / 1000) }]);
+  expect(effects()).toEqual(['shown payments/db@1']);
+});
+
+describe('a revocation', () => {
+  test('flips the slot and zeroes it before anything is waited for', async () => {
+    const version = sealed();
+    const slot = await serve(version);
+    parts.open(slot);
+    expect(parts.holds(version.value)).toBe(true);
+    const applying = serving.apply(realm([secret({ tombstone: true })]));
+    expect(parts.slots.state(slot)).toBe(SlotState.revoked);
+    expect(parts.holds(version.value) || parts.holds(version.dataKey)).toBe(false);
+    await applying;
+  });
+
+  test('is shown, then the kernel forgets, then it is in effect, then the slot is free', async () => {
+    const slot = await serve();
+    const steps = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
+    kernel = (call) => steps[call.startsWith('show') ? 0 : 1]!.promise;
+    const applying = serving.apply(realm([secret({ tombstone: true })]));
+    const snapshots: unknown[] = [];
+    const look = async (): Promise<void> => {
+      await settled();
+      snapshots.push([[...calls], (effects() as string[]).at(-1), parts.slots.state(slot)]);
+    };
+    await look();
+    steps[0]!.resolve(undefined);
+    await look();
+    steps[1]!.resolve(undefined);
+    await applying;
+    await look();
+    const forgotten = ['show', `pages ${NODE}`, `removed ${VIEW} ${NODE} db`];
+    expect(snapshots).toEqual([
+      [['show'], 'shown payments/db@1', SlotState.revoked],
+      [forgotten, 'shown payments/db@1', SlotState.revoked],
+      [forgotten, 'withdrawn payments/db@1', SlotState.empty],
+    ]);
+  });
+
+  test('is not delayed by a version that does not come', async () => {
+    const slot = await serve();
+    await serving.apply(
+      realm([secret({ tombstone: true }), secret({ name: 'slow', grants: [grant('web', 'slow')] })]),
+    );
+    expect(orders).toContain('payments/slow@1');
+    expect(calls).toEqual(['show', `pages ${NODE}`, `removed ${VIEW} ${NODE} db`]);
+    expect(parts.slots.state(slot)).toBe(SlotState.empty);
+  });
+
+  test('reaches the vault even while an earlier table is still being shown', async () => {
+    const slot = await serve();
+    kernel = () => new Promise(() => undefined);
+    void serving.register(registered('api')[0]!);
+    await settled();
+    void serving.apply(realm([secret({ tombstone: true })]));
+    expect(parts.slots.state(slot)).toBe(SlotState.revoked);
+  });
+
+  test('that comes while its envelope is fetched: it is no longer wanted', async () => {
+    await serving.apply(realm([secret()]));
+    await serving.apply(realm([secret({ tombstone: true })]));
+    expect(bring('payments/db@1')).toBeUndefined();
+    expect(serving.table.files).toEqual([]);
+  });
+
+  test('a whole namespace that is gone goes with all of its files', async () => {
+    const slot = await serve();
+    await serving.apply({ ...realm([]), secrets: new Map() });
+    expect(parts.slots.state(slot)).toBe(SlotState.empty);
+    expect(serving.table.files).toEqual([]);
+  });
+});
+
+test('a namespace that fails keeps its names and bytes; a revocation while it fails is not heard, so the lease must end', async () => {
+  const slot = await serve();
+  const before = serving.table;
+  await serving.apply(realm([], [PAYMENTS]));
+  expect(serving.table).toEqual(before);
+  expect(parts.slots.state(slot)).toBe(SlotState.sealed);
+  await serving.apply(realm([secret({ tombstone: true })]));
+  expect(parts.slots.state(slot)).toBe(SlotState.empty);
+});
+
+test('the newest is asked for, the one before it is served until it is there', async () => {
+  await serve();
+  const overlap = { seconds: 300, end: clock.now() + 300_000 };
+  await serving.apply(realm([secret({ newest: 2, superseded: [1], overlap })]));
+  expect(orders).toEqual(['payments/db@1', 'payments/db@2']);
+  expect(calls).toEqual(['show payments/db@1']);
+  bring('payments/db@2');
+  await settled();
+  expect(calls.slice(1)).toEqual(['show payments/db@2 payments/db@1', `name ${VIEW} db`]);
+  expect(effects()).toEqual(['shown payments/db@1', 'shown payments/db@2', 'superseded payments/db@1']);
+});
+
+describe('an overlap', () => {
+  /** The wall clock will never reach the signed end. */
+  const overlap = { seconds: 300, end: Infinity };
+  let old: number;
+
+  beforeEach(async () => {
+    old = await serve();
+    await serving.apply(realm([secret({ newest: 2, superseded: [1], overlap })]));
+    bring('payments/db@2');
+    await settled();
+  });
+
+  test('ends by itself', async () => {
+    clock.advance(299_999);
+    serving.tick();
+    expect(parts.slots.state(old)).toBe(SlotState.sealed);
+    clock.advance(1);
+    serving.tick();
+    expect(parts.slots.state(old)).toBe(SlotState.revoked);
+    await settled();
+    expect((effects() as string[]).at(-1)).toBe('withdrawn payments/db@1');
+  });
+
+  test('that has ended does not begin again while the version is still listed', async () => {
+    clock.advance(300_000);
+    serving.tick();
+    await settled();
+    orders.length = 0;
+    for (let i = 0; i < 3; i++) {
+      clock.advance(1000);
+      serving.tick();
+      await serving.apply(realm([secret({ newest: 2, superseded: [1], overlap })]));
+    }
+    expect(orders).toEqual([]);
+    expect(bring('payments/db@1')).toBeUndefined();
+  });
+});
+
+describe('the lease', () => {
+  test('ends: mappings go, once; names and bytes stay', async () => {
+    const slot = await serve();
+    lease.renew(clock.boot() + 1000);
+    serving.tick();
+    expect(calls).toEqual([]);
+    clock.advance(1000);
+    serving.tick();
+    serving.tick();
+    expect(calls).toEqual([`pages ${NODE}`]);
+    expect(parts.slots.state(slot)).toBe(SlotState.sealed);
+    lease.renew(clock.boot() + 1000);
+    serving.tick();
+    clock.advance(1000);
+    serving.tick();
+    expect(calls).toEqual([`pages ${NODE}`, `pages ${NODE}`]);
+  });
+});
+
+test('a container that goes takes its mappings with it; its files stay for the next', async () => {
+  await serve();
+  await serving.unregister('c-web');
+  expect(calls).toEqual(['show payments/db@1', `pages ${NODE}`]);
+  expect(() => serving.unregister('c-web')).toThrow(
+    expect.objectContaining({ code: 'workload-unknown' }) as Error,
+  );
+});
+
+test('many changes at once are shown in as few tables as can be, the last one last', async () => {
+  await serve();
+  await Promise.all([1, 2, 3, 4, 5].map(() => serving.apply(realm([secret()]))));
+  expect(calls.length).toBeLessThan(5);
+  await Promise.all([serving.apply(realm([secret()])), serving.apply(realm([secret({ tombstone: true })]))]);
+  expect(serving.table.files).toEqual([]);
+});
+
+test('the end denies everything: lease, vault, mappings; nothing is taken in any more', async () => {
+  const version = sealed();
+  const slot = await serve(version);
+  lease.renew(clock.boot() + 1000);
+  parts.open(slot);
+  await serving.end();
+  expect([lease.holds(), parts.slots.state(slot), parts.holds(version.value)]).toEqual([
+    false,
+    SlotState.revoked,
+    false,
+  ]);
+  expect(calls).toEqual([`pages ${NODE}`]);
+  await serving.apply(realm([secret({ newest: 2 })]));
+  expect(bring('payments/db@2')).toBeUndefined();
+});
+
+describe('a table that cannot be shown is told, whoever asked for it', () => {
+  const broken = new Error('the barrier failed');
+
+  test.for<[string, () => unknown]>([
+    ['news', () => serving.apply(realm([secret({ tombstone: true })]))],
+    ['a container', () => serving.register(registered('api')[0]!)],
+    ['a version that was loaded', () => bring('payments/db@2')],
+  ])('%s', async ([, ask]) => {
+    await serve();
+    await serving.apply(realm([secret({ newest: 2, superseded: [1] })]));
+    kernel = () => Promise.reject(broken);
+    await Promise.resolve(ask()).catch(() => undefined);
+    await settled();
+    expect(failures).toContain(broken);
+  });
+});
