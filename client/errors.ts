@@ -4,6 +4,7 @@ import { LapseError } from '../manifest/errors.ts';
 export type ClientCode =
   | 'service-unreachable'
   | 'service-refused'
+  | 'service-failed'
   | 'service-conflict'
   | 'not-found'
   | 'answer-too-large'
@@ -16,7 +17,6 @@ export type ClientCode =
   | 'realm-directory-malformed'
   | 'key-unreadable'
   | 'secret-unknown'
-  | 'secret-withdrawn'
   | 'grant-unknown'
   | 'namespace-unknown'
   | 'value-missing'

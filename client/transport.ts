@@ -88,6 +88,9 @@ async function refusal(answer: IncomingMessage, url: string): Promise<ClientErro
   }
   if (answer.statusCode === 404)
     return new ClientError('not-found', `the service has no such file: ${reason}`);
+  if (answer.statusCode !== undefined && answer.statusCode >= 500) {
+    return new ClientError('service-failed', `the service failed: ${reason}`);
+  }
   if (answer.statusCode === 409) return new ClientError('service-conflict', reason);
   return new ClientError('service-refused', `the service refused: ${reason}`);
 }

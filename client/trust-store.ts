@@ -46,7 +46,7 @@ export class TrustStore {
       const raw = object(parseJson(index, LIMITS.snapshotBytes), INDEX);
       if (string(raw['realm'], 'realm') !== this.#realm)
         throw this.#unreadable('it belongs to another realm');
-      const names = array(raw['files'], 'files', 2 * LIMITS.namespaces).map((name) => string(name, 'files'));
+      const names = array(raw['files'], 'files', 4 * LIMITS.namespaces).map((name) => string(name, 'files'));
       this.#listed = new Set(names);
       return await this.#verify(names);
     } catch (cause) {

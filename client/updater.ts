@@ -120,7 +120,8 @@ export class Updater {
   persist(): Promise<void> {
     return this.#inTurn(async () => {
       const { set } = this.#state;
-      if (set === this.#saved || !currentSnapshot(set)) return;
+      // A role that breaks with what came before must not become, after a restart, what is compared with.
+      if (set === this.#saved || !currentSnapshot(set) || this.#state.failures.size > 0) return;
       await this.#store.save(set);
       this.#saved = set;
     });

@@ -41,6 +41,8 @@ const DEFAULTS = {
   linger: '10s',
 } as const;
 
+const ARENA = { least: 1 << 20, most: 1 << 30 } as const;
+
 const KEYS = ['service', 'root', 'pool_keys', 'workload', ...Object.keys(DEFAULTS)];
 
 /** @throws DaemonError config-unreadable, config-malformed */
@@ -152,7 +154,10 @@ class Reader {
   bytes(key: string): number {
     const [, digits, unit] = /^(\d{1,6}) ?(KiB|MiB)$/.exec(this.string(key)) ?? [];
     if (digits === undefined) throw this.malformed(key, 'must be a size like "8 MiB"');
-    return Number(digits) * (unit === 'MiB' ? 1 << 20 : 1 << 10);
+    const bytes = Number(digits) * (unit === 'MiB' ? 1 << 20 : 1 << 10);
+    if (bytes < ARENA.least || bytes > ARENA.most)
+      throw this.malformed(key, 'must be from 1 MiB to 1024 MiB');
+    return bytes;
   }
 
   milliseconds(key: string): number {

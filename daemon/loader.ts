@@ -43,6 +43,11 @@ export class Loader {
     this.#events = events;
   }
 
+  /** Forgets why versions failed that nobody wants any more. */
+  forget(wanted: ReadonlySet<TargetPath>): void {
+    for (const path of this.failures.keys()) if (!wanted.has(path)) this.failures.delete(path);
+  }
+
   /** `pushed` are files that came with news, by their consistent names. */
   request(orders: readonly Order[], pushed: ReadonlyMap<string, Uint8Array>): void {
     if (pushed.size > 0) this.#pushed = pushed;

@@ -137,6 +137,7 @@ export class Serving {
           .map(({ path }) => path),
       ),
     );
+    this.#loader?.forget(living);
     this.#loader?.request(
       orders.filter(({ live }) => !this.#held.has(live.path)),
       pushed,

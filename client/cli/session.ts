@@ -115,6 +115,15 @@ export class Session {
   }
 }
 
+/** Namespaces that do not verify are named wherever the others are listed. */
+export function failureLines(state: RealmState): readonly string[] {
+  return [...state.failures].map(([namespace, error]) => `${namespace} DOES NOT VERIFY: ${error.message}`);
+}
+
+export function failuresJson(state: RealmState): readonly JsonObject[] {
+  return [...state.failures].map(([namespace, { code, message }]) => ({ namespace, code, message }));
+}
+
 /** @throws ClientError namespace-unknown, or why the namespace does not verify */
 export function secretsOf(state: RealmState, namespace: Namespace): Secrets {
   const failure = state.failures.get(namespace);

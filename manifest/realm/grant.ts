@@ -20,10 +20,14 @@ const MOST_ID = 2 ** 32 - 2;
 
 /** Grants that this version understands; the others grant nothing. */
 export function parseGrants(value: Json | undefined, where: string): readonly Grant[] {
-  return array(value, where, LIMITS.grantsPerSecret).flatMap((element) => {
+  const grants = array(value, where, LIMITS.grantsPerSecret).flatMap((element) => {
     const grant = parseGrant(object(element, where), where);
     return grant ? [grant] : [];
   });
+  if (new Set(grants.map((grant) => grant.workload)).size !== grants.length) {
+    throw new ManifestError('grant-malformed', `${where}: a workload has two grants`);
+  }
+  return grants;
 }
 
 function parseGrant(raw: JsonObject, where: string): Grant | undefined {

@@ -81,7 +81,8 @@ async function createRealm(transport: Transport, directory: RealmDirectory, gene
   try {
     await transport.createRealm(genesis);
   } catch (error) {
-    const refused = error instanceof ClientError && error.code !== 'service-unreachable';
+    const refused =
+      error instanceof ClientError && ['service-refused', 'service-conflict'].includes(error.code);
     if (refused) await directory.remove();
     throw error;
   }

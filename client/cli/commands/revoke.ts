@@ -18,7 +18,7 @@ export const registerRevoke: Register = (program, run) => {
     .description(
       'Revokes every version up to the newest, or with @VERSION that one alone. It cannot be undone.',
     )
-    .option('-y, --yes', 'do not ask', false)
+    .option('-y, --yes', 'do not ask')
     .addHelpText(
       'after',
       `
@@ -28,8 +28,8 @@ cannot be recalled: rotate the credential at its source as well.
   lapse revoke payments/db-password
   lapse revoke payments/db-password@3 --yes`,
     )
-    .action((name: string, options: { yes: boolean }) =>
-      run((context) => revoke(context, name, options.yes)),
+    .action((name: string, options: { yes?: boolean }) =>
+      run((context) => revoke(context, name, options.yes ?? false)),
     );
 };
 
@@ -37,34 +37,37 @@ async function revoke({ clock, output, directory }: Context, text: string, yes: 
   const { namespace, name, version } = asUsage(() => parseSecretReference(text));
   const session = await Session.open(directory, clock);
   const known = secretOf(secretsOf(session.state, namespace), namespace, name);
+  const named = { secret: `${namespace}/${name}`, ...(version === undefined ? {} : { version }) };
+  if (isDone(known, version)) {
+    output.result([`${text} is revoked already.`], { ...named, already: true });
+    return;
+  }
   const hit = known.grants.map((grant) => grant.workload).join(', ') || 'nobody';
   await confirm(`Revoke ${text}, read by ${hit}?`, yes);
   const watch = new Stopwatch(clock);
-  let revokedThrough = 0;
+  let revokedThrough = known.revokedThrough;
   const published = await session.publish(namespace, watch, (targets, secrets) => {
     const secret = secretOf(secrets, namespace, name);
-    revokedThrough = version === undefined ? secret.newestVersion : secret.revokedThrough;
-    const now = clock.now();
-    const next =
-      version === undefined
-        ? revokeThrough(targets, secret, secret.newestVersion, now)
-        : revokeVersion(targets, secret, checkVersion(secret, version), now);
-    return { targets: next, envelopes: [] };
+    if (version !== undefined) {
+      return { targets: revokeVersion(targets, secret, version, clock.now()), envelopes: [] };
+    }
+    revokedThrough = secret.newestVersion;
+    return { targets: revokeThrough(targets, secret, revokedThrough, clock.now()), envelopes: [] };
   });
   const report = watch.report();
   output.result([`${text} is revoked; published after ${report.ms['total']} ms.`], {
-    secret: `${namespace}/${name}`,
-    ...(version === undefined ? { revokedThrough } : { version }),
+    ...named,
+    revokedThrough,
     timestamp: published.timestamp,
     ...report,
   });
 }
 
-function checkVersion(secret: Secret, version: number): number {
+/** Revoking again is no mistake in an incident. @throws ClientError secret-unknown */
+function isDone(secret: Secret, version: number | undefined): boolean {
+  if (version === undefined) return secret.revokedThrough >= secret.newestVersion;
   if (version > secret.newestVersion) {
     throw new ClientError('secret-unknown', `the newest version is ${secret.newestVersion}`);
   }
-  if (isRevoked(secret, version))
-    throw new ClientError('secret-withdrawn', `version ${version} is revoked already`);
-  return version;
+  return isRevoked(secret, version);
 }

@@ -10,13 +10,13 @@ import type { Context, Register } from '../command.ts';
 import { publishVersion, versionName } from '../new-version.ts';
 import { asUsage, parseGrant, parseOverlap, parseSecret } from '../options.ts';
 import { columns } from '../output.ts';
-import { Session, secretOf, secretsOf } from '../session.ts';
+import { Session, failureLines, failuresJson, secretOf, secretsOf } from '../session.ts';
 import { Stopwatch } from '../stopwatch.ts';
 import { readValue } from '../value.ts';
 
 interface PutOptions {
   readonly file?: string;
-  readonly grant: readonly string[];
+  readonly grant?: readonly string[];
   readonly overlap?: string;
 }
 
@@ -32,7 +32,7 @@ export const registerSecret: Register = (program, run) => {
       'Encrypts a value for the hosts and publishes it as the next version. The value is read from stdin.',
     )
     .option('--file <path>', 'read the value from a file instead')
-    .option('--grant <workload>', 'let a workload read it, as a file of its name (repeatable)', collect, [])
+    .option('--grant <workload>', 'let a workload read it, as a file of its name (repeatable)', collect)
     .option('--overlap <time>', 'how long this version lives on after the next one (default: 5m)')
     .addHelpText(
       'after',
@@ -55,13 +55,13 @@ The value is taken byte by byte: a newline at its end is part of it.
     .action((name: string) => run((context) => show(context, name)));
 };
 
-function collect(value: string, before: readonly string[]): readonly string[] {
+function collect(value: string, before: readonly string[] = []): readonly string[] {
   return [...before, value];
 }
 
 async function put({ clock, output, directory }: Context, name: string, options: PutOptions): Promise<void> {
   const reference = parseSecret(name);
-  const grants = options.grant.map((workload) => parseGrant(workload, reference.name, ROOT_ONLY));
+  const grants = (options.grant ?? []).map((workload) => parseGrant(workload, reference.name, ROOT_ONLY));
   const overlapSeconds = parseOverlap(options.overlap);
   const session = await Session.open(directory, clock);
   const value = await readValue(options);
@@ -91,7 +91,10 @@ async function list({ clock, output, directory }: Context, only: string | undefi
   ]);
   const lines =
     rows.length > 0 ? columns([['SECRET', 'VERSION', 'STATE', 'READERS'], ...rows]) : ['No secrets yet.'];
-  output.result(lines, { secrets: secrets.map(secretJson) });
+  output.result([...lines, ...failureLines(state)], {
+    secrets: secrets.map(secretJson),
+    failures: failuresJson(state),
+  });
 }
 
 async function show({ clock, output, directory }: Context, name: string): Promise<void> {

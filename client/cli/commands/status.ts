@@ -5,7 +5,7 @@ import type { TrustedSet } from '../../../manifest/tuf/trusted-set.ts';
 import { currentRole } from '../../../manifest/tuf/trusted-set.ts';
 import type { Context, Register } from '../command.ts';
 import { columns } from '../output.ts';
-import { NAMESPACE_DAYS, Session } from '../session.ts';
+import { NAMESPACE_DAYS, Session, failureLines, failuresJson } from '../session.ts';
 import type { RealmState } from '../../updater.ts';
 
 const HALF_LIFE_MS = (NAMESPACE_DAYS / 2) * 24 * 3600_000;
@@ -45,8 +45,11 @@ async function status({ clock, output, directory }: Context): Promise<void> {
           String(role.threshold),
         ]),
       ]),
-      ...[...state.secrets].map(([namespace, secrets]) => `${namespace}: ${secrets.size} secrets`),
-      ...[...state.failures].map(([namespace, error]) => `${namespace} DOES NOT VERIFY: ${error.message}`),
+      ...[...state.secrets].map(
+        ([namespace, secrets]) =>
+          `${namespace}: ${secrets.size} ${secrets.size === 1 ? 'secret' : 'secrets'}`,
+      ),
+      ...failureLines(state),
       ...(ageing.length > 0 ? [`Sign again soon (half of the time is over): ${ageing.join(', ')}`] : []),
       `One key alone can speak for: ${single.join(', ')}; one custodian alone can decrypt`,
     ],
@@ -89,6 +92,6 @@ function statusJson(session: Session, state: RealmState, roles: readonly RoleSta
     lease: leaseOf(state),
     roles: roles.map((role) => ({ ...role, expires: formatInstant(role.expires) })),
     namespaces: [...state.secrets].map(([namespace, secrets]) => ({ namespace, secrets: secrets.size })),
-    failures: [...state.failures].map(([namespace, { code, message }]) => ({ namespace, code, message })),
+    failures: failuresJson(state),
   };
 }

@@ -161,7 +161,7 @@ describe('a refusal', () => {
     [404, 'not-found', 'the service has no such file: it sank (floor-sank)'],
     [409, 'service-conflict', 'it sank (floor-sank)'],
     [400, 'service-refused', 'the service refused: it sank (floor-sank)'],
-    [500, 'service-refused', 'the service refused: it sank (floor-sank)'],
+    [500, 'service-failed', 'the service failed: it sank (floor-sank)'],
   ])('%i is %s', async ([status, code, message]) => {
     body(typed, status);
     expect(await failure(transport.metadata('f', 1))).toMatchObject({ code, message });
@@ -289,7 +289,7 @@ describe('the event stream', () => {
   test('a refusal', async () => {
     body('', 503);
     const stream = transport.news(undefined, new AbortController().signal)[Symbol.asyncIterator]();
-    await expect(stream.next()).rejects.toMatchObject({ code: 'service-refused' });
+    await expect(stream.next()).rejects.toMatchObject({ code: 'service-failed' });
   });
 
   test('silence is given up, comments keep it up', async () => {

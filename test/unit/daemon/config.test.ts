@@ -29,13 +29,13 @@ test('what is not said has its default', () => {
 
 test('what is said counts', () => {
   const said = parse(
-    'state = "/s"\nmount = "/m"\ncontrol = "/c"\narena = "512 KiB"\nslots = 65536\nlinger = "2m"\n',
+    'state = "/s"\nmount = "/m"\ncontrol = "/c"\narena = "1024 KiB"\nslots = 65536\nlinger = "2m"\n',
   );
   expect(said).toMatchObject({
     state: '/s',
     mount: '/m',
     control: '/c',
-    arena: 524_288,
+    arena: 1 << 20,
     slots: 65_536,
     lingerMs: 120_000,
   });
@@ -73,6 +73,8 @@ describe('refused', () => {
     ['an empty state', `${LEAST}state = ""`, /state must be a text/],
     ['a size without a unit', `${LEAST}arena = "6"`, /arena must be a size/],
     ['a size as a number', `${LEAST}arena = 6`, /arena must be a text/],
+    ['an arena too small for anything', `${LEAST}arena = "64 KiB"`, /arena must be from 1 MiB/],
+    ['an arena larger than memory', `${LEAST}arena = "999999 MiB"`, /arena must be from 1 MiB/],
     ['a size in GiB', `${LEAST}arena = "6 GiB"`, /arena must be a size/],
     ['a time without a unit', `${LEAST}linger = "10"`, /linger must be a time/],
     ['a time in hours', `${LEAST}linger = "1h"`, /linger must be a time/],

@@ -61,7 +61,7 @@ beforeEach(() => {
     loader = events;
     const request = (asked: readonly Order[]): void =>
       void orders.push(...asked.map(({ live }) => live.path));
-    return { request, failures: new Map() } as unknown as Loader;
+    return { request, forget: () => undefined, failures: new Map() } as unknown as Loader;
   });
 });
 

@@ -44,3 +44,15 @@ test('a selector with a member more matches nobody, even if it names a workload'
     expect(parseGrants([{ ...grant, selector }], 'grants')).toEqual([]);
   }
 });
+
+test('two grants for one workload contradict each other', () => {
+  const grant = (file: string) =>
+    grantJson({
+      workload: parseWorkload('web'),
+      file: parseFileName(file),
+      uid: 0,
+      gid: 0,
+      mode: 0o400,
+    });
+  expect(codeOf(() => parseGrants([grant('a'), grant('b')], 'grants'))).toBe('grant-malformed');
+});
