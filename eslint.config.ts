@@ -6,7 +6,7 @@ import tseslint from 'typescript-eslint';
 const CLOCK = 'Times are passed in: only client/clock.ts and service/clock.ts ask for one.';
 
 export default defineConfig(
-  { ignores: ['node_modules', 'out'] },
+  { ignores: ['node_modules', 'out', '**/*.cjs'] },
   ...tseslint.configs.strictTypeChecked,
   {
     languageOptions: { parserOptions: { projectService: true, tsconfigRootDir: import.meta.dirname } },

@@ -1,7 +1,6 @@
 // The reader's records: what was tried in the container, when, and how it ended. See reader.c for the layout.
 
 const BYTES = 32;
-export const BUS_ERROR = 1000;
 
 export type Way = 'reopen' | 'held' | 'mapped';
 const WAYS: readonly Way[] = ['reopen', 'held', 'mapped'];
@@ -13,7 +12,7 @@ export interface ReadRecord {
   /** FNV-1a of the bytes that were read. */
   readonly hash: bigint;
   readonly way: Way;
-  /** 0, an errno, or BUS_ERROR. */
+  /** 0, an errno, or 1000 for SIGBUS. */
   readonly result: number;
 }
 
