@@ -7,6 +7,7 @@ import { barrier } from '../fuse/barrier.ts';
 import { mountNative } from '../fuse/engine/fuse-native.ts';
 import { retire } from '../fuse/engine/retire.ts';
 import { clearStale, mount } from '../fuse/mount.ts';
+import { findMount } from '../fuse/mountinfo.ts';
 import { Notifier } from '../fuse/notify.ts';
 import { REPLY_BUFFER_BYTES } from '../fuse/reply.ts';
 import type { Workload } from '../manifest/names.ts';
@@ -25,6 +26,8 @@ import type { SlotTable } from './vault/slot.ts';
 const NAME = { fsname: 'lapse', subtype: 'lapse' } as const;
 /** Milliseconds for mounting, for unmounting, and until a fresh server must be ready. */
 const DEADLINE_MS = { mount: 5000, unmount: 1500, ready: 10_000 } as const;
+/** How often it is looked whether the mount is still there, in milliseconds. */
+const WATCH_MS = 500;
 
 export interface EngineParts {
   readonly config: Config;
@@ -74,12 +77,15 @@ async function startKernel(parts: EngineParts): Promise<Server> {
   const stopping = (): boolean => Atomics.load(stop, 0) !== 0;
   const ended = new Promise<void>((resolve) => worker.once('exit', () => resolve()));
   const ready = Promise.withResolvers<undefined>();
+  const gone = (): void => {
+    if (!stopping()) parts.onFailure(new DaemonError('worker-failed', 'the mount was taken away'));
+  };
   worker.on('message', (report: ThreadReport) => {
     if (report.kind === 'ready') ready.resolve(undefined);
     else if (report.kind === 'opened') parts.onOpened(report.slot);
     else if (report.kind === 'fault')
       log.error(`a request was refused because of a fault: ${report.message}`);
-    else if (!stopping()) parts.onFailure(new DaemonError('worker-failed', 'the mount was taken away'));
+    else gone();
   });
   worker.on('error', (cause) => {
     const failure = new DaemonError('worker-failed', 'the serving thread failed', { cause });
@@ -95,6 +101,13 @@ async function startKernel(parts: EngineParts): Promise<Server> {
       signal: clock.deadline(DEADLINE_MS.unmount),
     });
   await untilReady(ready.promise, clock);
+  // Detached while files are open, the file system lives on where no path leads, and the barrier would ask the
+  // directory beneath.
+  const watch = clock.every(WATCH_MS, () => {
+    findMount(config.mount).then((found) => {
+      if (found === undefined) gone();
+    }, parts.onFailure);
+  });
   return {
     async show(table) {
       tables.port1.postMessage(table);
@@ -102,6 +115,7 @@ async function startKernel(parts: EngineParts): Promise<Server> {
     },
     invalidator: kernelInvalidator(new Notifier(device)),
     async close() {
+      watch[Symbol.dispose]();
       await close();
       tables.port1.close();
     },

@@ -2,6 +2,7 @@
 // error nothing may hang: everything is denied by zeroing the vault, the mount goes, and the process kills itself,
 // since an ordinary exit would wait for ever for a thread that sits in a read.
 import { spawnSync } from 'node:child_process';
+import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
 import { systemClock } from '../client/clock.ts';
 import { httpTransport } from '../client/transport.ts';
@@ -56,6 +57,10 @@ export async function runDaemon(config: Config, log: Log, parts: DaemonParts = {
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
 
+  // Before there is a mount, and for good: a signal that nobody handles would leave the mount behind.
+  const ending = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ending.abort());
+
   const real = await startEngine({
     config,
     clock,
@@ -73,12 +78,10 @@ export async function runDaemon(config: Config, log: Log, parts: DaemonParts = {
   serving.loadWith((events) => new Loader(transport, keyring, vault, events));
   const follower = new Follower({ updater, transport, serving, lease, clock, log });
 
-  const ending = new AbortController();
   try {
     const control = await startControl(config.control, { serving, follower, updater, lease, vault, clock });
     using _tick = clock.every(TICK_MS, () => serving.tick());
     using _sweep = clock.every(SWEEP_MS, () => serving.sweep());
-    for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, () => ending.abort());
     log.info(`serving ${config.mount}, control on ${config.control}`);
     void follower.run(ending.signal);
     await aborted(ending.signal);
@@ -94,8 +97,8 @@ export async function runDaemon(config: Config, log: Log, parts: DaemonParts = {
   process.exit(process.exitCode ?? 0);
 }
 
-function aborted(signal: AbortSignal): Promise<void> {
-  return new Promise((resolve) => signal.addEventListener('abort', () => resolve(), { once: true }));
+async function aborted(signal: AbortSignal): Promise<void> {
+  if (!signal.aborted) await once(signal, 'abort');
 }
 
 async function readAnchor(path: string): Promise<Uint8Array> {

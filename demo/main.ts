@@ -10,7 +10,7 @@ import { parseArgs } from 'node:util';
 import { systemClock } from '../client/clock.ts';
 import { plantedHits, scan, together } from './disk-scan.ts';
 import { measure, withdrawnAt } from './measure.ts';
-import { daemonStatus, lapse, makePlaces } from './programs.ts';
+import { daemonStatus, makePlaces } from './programs.ts';
 import type { Places } from './programs.ts';
 import { fnv1a } from './records.ts';
 import { BREAKS, isBreak } from './sabotage/breaks.ts';
@@ -40,8 +40,8 @@ async function play(stage: Stage, broken: Break | undefined): Promise<readonly s
 
   const url = await stage.startService();
   timeline.stage('service', `lapse-service on ${url}; it sees ciphertext only`);
-  await lapse(places, ['init', '--service', url, '--lease', '60s']);
-  await lapse(places, ['namespace', 'add', 'payments']);
+  await stage.lapse(['init', '--service', url, '--lease', '60s']);
+  await stage.lapse(['namespace', 'add', 'payments']);
   timeline.stage('realm', 'keys made, namespace payments delegated');
   const sabotage = fileURLToPath(new URL('./sabotage/lapsed.ts', import.meta.url));
   await stage.startDaemon(url, broken ? [process.execPath, sabotage, broken] : undefined);
@@ -54,15 +54,15 @@ async function play(stage: Stage, broken: Break | undefined): Promise<readonly s
   await Promise.all([granted.seen('its view', () => true), denied.seen('its view', () => true)]);
   timeline.stage('runc', 'two containers read /run/lapse/fs/self/db-password; nothing is there yet');
 
-  const put = await lapse(places, ['secret', 'put', SECRET, '--grant', 'web'], oldValue);
+  const put = await stage.lapse(['secret', 'put', SECRET, '--grant', 'web'], oldValue);
   await granted.seen('the first value', (r) => r.way === 'reopen' && r.hash === fnv1a(oldValue));
   timeline.stage('put', 'the granted container reads the value; the other one gets ENOENT');
   await clock.sleep(500);
-  const rotate = await lapse(places, ['rotate', SECRET], newValue);
+  const rotate = await stage.lapse(['rotate', SECRET], newValue);
   await granted.seen('the new value', (r) => r.way === 'reopen' && r.hash === fnv1a(newValue));
   timeline.stage('rotate', 'new opens read the new value; the held descriptor keeps the old one');
   await clock.sleep(500);
-  const revoke = await lapse(places, ['revoke', SECRET, '--yes']);
+  const revoke = await stage.lapse(['revoke', SECRET, '--yes']);
   const effectAt = await untilWithdrawn(places, `${SECRET}@2`);
   timeline.stage('revoke', 'names gone, descriptor EACCES, mapping SIGBUS');
   await clock.sleep(700);

@@ -161,7 +161,7 @@ async function text(stream: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-/** Asks until there is an answer; fails when the program ends, or after 10 s, with the end of its log. */
+/** Asks until there is an answer; fails when the program ends, or after 10 s, which ends it, with the end of its log. */
 async function until<T>(
   clock: Clock,
   program: Program,
@@ -174,6 +174,7 @@ async function until<T>(
     if (answer !== undefined) return answer;
     await clock.sleep(20);
   }
+  await program.stop();
   const log = await readFile(join(places.logs, `${program.name}.log`), 'utf8');
   throw new Error(`${program.name} did not start:\n${log.slice(-2000)}`);
 }

@@ -5,14 +5,15 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../client/clock.ts';
 import { Container } from './container.ts';
-import { startDaemon, startService } from './programs.ts';
-import type { Places, Program } from './programs.ts';
+import { lapse, startDaemon, startService } from './programs.ts';
+import type { Change, Places, Program } from './programs.ts';
 
 export class Stage {
   readonly places: Places;
   readonly #clock: Clock;
   readonly #programs: Program[] = [];
   readonly #containers: Container[] = [];
+  readonly #starting = new Set<Promise<unknown>>();
   #stopped: Promise<void> | undefined;
 
   constructor(places: Places, clock: Clock) {
@@ -21,22 +22,32 @@ export class Stage {
   }
 
   /** The service's address. */
-  async startService(): Promise<string> {
-    const { program, url } = await startService(this.places, this.#clock);
-    this.#programs.push(program);
-    return url;
+  startService(): Promise<string> {
+    return this.#start(async () => {
+      const { program, url } = await startService(this.places, this.#clock);
+      this.#programs.push(program);
+      return url;
+    });
   }
 
   /** `command` takes the place of `lapsed`. */
-  async startDaemon(url: string, command?: readonly [string, ...string[]]): Promise<void> {
-    this.#programs.push(await startDaemon(this.places, this.#clock, url, command));
+  startDaemon(url: string, command?: readonly [string, ...string[]]): Promise<void> {
+    return this.#start(async () => {
+      this.#programs.push(await startDaemon(this.places, this.#clock, url, command));
+    });
   }
 
-  async startContainer(workload: string, command: readonly string[]): Promise<Container> {
-    const id = `lapse-demo-${process.pid}-${workload}`;
-    const container = await Container.start(this.places, this.#clock, { id, workload, command });
-    this.#containers.push(container);
-    return container;
+  startContainer(workload: string, command: readonly string[]): Promise<Container> {
+    return this.#start(async () => {
+      const id = `lapse-demo-${process.pid}-${workload}`;
+      const container = await Container.start(this.places, this.#clock, { id, workload, command });
+      this.#containers.push(container);
+      return container;
+    });
+  }
+
+  lapse(args: readonly string[], input?: Uint8Array): Promise<Change> {
+    return this.#start(() => lapse(this.places, args, input));
   }
 
   /** Containers first, then programs in the opposite order of their start. */
@@ -56,7 +67,16 @@ export class Stage {
     await rm(this.places.work, { recursive: true, force: true });
   }
 
+  /** What is being started when the end comes is waited for, and then stopped; after that nothing starts. */
+  async #start<T>(start: () => Promise<T>): Promise<T> {
+    if (this.#stopped) throw new Error('stopped before the end');
+    const started = start();
+    this.#starting.add(started);
+    return started.finally(() => this.#starting.delete(started));
+  }
+
   async #stopAll(): Promise<void> {
+    await Promise.allSettled(this.#starting);
     await Promise.all(this.#containers.map((container) => container.stop()));
     for (const program of this.#programs.toReversed()) await program.stop();
   }

@@ -1,0 +1,154 @@
+// Where plaintext stands in the memory of a running lapsed: in the locked arena while a file is open, and nowhere
+// otherwise. The whole address space is searched, so both threads; the search must find what is there to be found.
+import { randomBytes } from 'node:crypto';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { TrustStore } from '../../client/trust-store.ts';
+import { Keyring } from '../../daemon/vault/keyring.ts';
+import { parseSecretReference } from '../../manifest/names.ts';
+import { readSecrets } from '../../manifest/realm/secret.ts';
+import { currentRole } from '../../manifest/tuf/trusted-set.ts';
+import { lockedBytes } from '../../daemon/vault/arena.ts';
+import { Host, until } from '../support/lapsed.ts';
+import type { Probe } from '../support/lapsed-probe.ts';
+
+const ARENA = 4 << 20;
+
+let host: Host;
+let web: Probe;
+
+beforeAll(async () => {
+  host = await Host.start({ lapsed: false });
+  await host.startLapsed({ arena: '4 MiB', linger: '300ms' });
+  web = await host.inWorkload('web');
+});
+
+afterAll(() => host[Symbol.asyncDispose]());
+
+interface Mapping {
+  readonly start: number;
+  readonly length: number;
+  readonly locked: boolean;
+  readonly readable: boolean;
+  readonly head: string;
+}
+
+function mappings(pid: number): readonly Mapping[] {
+  const smaps = readFileSync(`/proc/${pid}/smaps`, 'latin1');
+  return smaps
+    .split(/^(?=[0-9a-f]+-[0-9a-f]+ )/m)
+    .filter(Boolean)
+    .map((text) => {
+      const [, start = '', end = '', access = ''] = /^([0-9a-f]+)-([0-9a-f]+) (\S+)/.exec(text) ?? [];
+      return {
+        start: Number.parseInt(start, 16),
+        length: Number.parseInt(end, 16) - Number.parseInt(start, 16),
+        locked: /^VmFlags:.* lo\b/m.test(text),
+        readable: access.startsWith('r') && !/\[v(var|syscall)/.test(text),
+        head: text.split('\n')[0] ?? '',
+      };
+    });
+}
+
+interface Found {
+  readonly inArena: number;
+  readonly elsewhere: readonly string[];
+}
+
+/** Counts a value in the memory of a process, which stands still meanwhile. */
+function find(pid: number, value: string | Buffer): Found {
+  process.kill(pid, 'SIGSTOP');
+  try {
+    return search(pid, Buffer.from(value));
+  } finally {
+    process.kill(pid, 'SIGCONT');
+  }
+}
+
+function search(pid: number, value: Buffer): Found {
+  const memory = openSync(`/proc/${pid}/mem`, 'r');
+  let inArena = 0;
+  const elsewhere: string[] = [];
+  for (const { start, length, locked, head } of mappings(pid).filter(({ readable }) => readable)) {
+    const hits = count(memory, start, length, value);
+    if (locked) inArena += hits;
+    else if (hits > 0) elsewhere.push(head);
+  }
+  closeSync(memory);
+  return { inArena, elsewhere };
+}
+
+const CHUNK = 8 << 20;
+const chunk = Buffer.alloc(CHUNK);
+
+/** Chunks overlap by the length of the value. */
+function count(memory: number, start: number, length: number, value: Buffer): number {
+  let hits = 0;
+  for (let at = 0; at < length; at += CHUNK - value.length + 1) {
+    const bytes = chunk.subarray(0, readSync(memory, chunk, 0, Math.min(CHUNK, length - at), start + at));
+    for (let hit = bytes.indexOf(value); hit >= 0; hit = bytes.indexOf(value, hit + 1)) hits++;
+  }
+  return hits;
+}
+
+it('the arena is locked', () => {
+  const smaps = readFileSync(`/proc/${host.lapsed.pid}/smaps`, 'latin1');
+  expect(lockedBytes(smaps)).toBeGreaterThanOrEqual(ARENA);
+  const arena = mappings(host.lapsed.pid).filter(({ locked }) => locked);
+  expect(arena.reduce((sum, { length }) => sum + length, 0)).toBeGreaterThanOrEqual(ARENA);
+});
+
+it('plaintext stands in the arena while a file is open, and nowhere after that', async () => {
+  const value = randomBytes(30).toString('base64url');
+  const { pid } = host.lapsed;
+  await host.put('db', value, '--grant', 'web');
+  expect(find(pid, value), 'at rest').toEqual({ inArena: 0, elsewhere: [] });
+
+  const held = await web.open('self/db');
+  for (let i = 0; i < 100; i++) expect(await web.read(held)).toBe(value);
+  await web.map(held);
+  expect(await web.touch()).toBe(value);
+  expect(find(web.pid, value).elsewhere, 'control: the reader has it').not.toEqual([]);
+  expect(find(pid, value), 'control: open').toEqual({ inArena: 1, elsewhere: [] });
+
+  await host.revoke('db');
+  expect(find(pid, value), 'revoked').toEqual({ inArena: 0, elsewhere: [] });
+});
+
+it('plaintext is gone when nobody held a file open for the time it may linger', async () => {
+  const value = randomBytes(30).toString('base64url');
+  const { pid } = host.lapsed;
+  await host.put('brief', value, '--grant', 'web');
+  expect(await web.cat('self/brief')).toBe(value);
+  expect(find(pid, value).elsewhere).toEqual([]);
+  await until('vault without plaintext', async () =>
+    (await host.status()).vault.open === 0 ? true : undefined,
+  );
+  expect(find(pid, value), 'lingered').toEqual({ inArena: 0, elsewhere: [] });
+  expect(await web.cat('self/brief'), 'control: still served').toBe(value);
+});
+
+/** The data key of a secret's newest version, unwrapped with the host's own key from what the host trusts. */
+async function dataKey(name: string): Promise<Buffer> {
+  const reference = parseSecretReference(`payments/${name}`);
+  const { realm } = await host.status();
+  const newest = await until('saved state with the secret', async () => {
+    const set = await new TrustStore(host.places.state, realm).load();
+    const role = set && currentRole(set, reference.namespace);
+    return role && readSecrets(role.role, reference.namespace).get(reference.name)?.newest;
+  });
+  const keyring = await Keyring.read([join(host.places.operator, 'pools', 'default.x25519')]);
+  return Buffer.from(await keyring.unwrap(newest.keys, { realm, ...reference, version: newest.version }));
+}
+
+it('a data key stands in the arena from when it came until it is revoked, and nowhere else', async () => {
+  const { pid } = host.lapsed;
+  await host.put('keyed', 'value', '--grant', 'web');
+  const key = await dataKey('keyed');
+  expect(find(pid, key)).toEqual({ inArena: 1, elsewhere: [] });
+  expect(await web.cat('self/keyed')).toBe('value');
+  expect(find(pid, key)).toEqual({ inArena: 1, elsewhere: [] });
+  await host.revoke('keyed');
+  expect(find(pid, key)).toEqual({ inArena: 0, elsewhere: [] });
+});

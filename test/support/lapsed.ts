@@ -1,0 +1,304 @@
+// One machine for tests: a real service with a realm, a real lapsed with its mount, and processes that read from
+// control groups of their own. `await using host = await Host.start()` takes everything away again, also after a
+// failure: processes, control groups, mounts, and the directory.
+import { spawn, spawnSync } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
+import { once } from 'node:events';
+import { closeSync, openSync, readFileSync } from 'node:fs';
+import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { fileURLToPath } from 'node:url';
+import { systemClock } from '../../client/clock.ts';
+import { callControl } from '../../daemon/control/client.ts';
+import { daemonStatus, lapse, launch, makePlaces, startService } from '../../demo/programs.ts';
+import type { Change, DaemonStatus, Places, Program } from '../../demo/programs.ts';
+import { parseMountinfo } from '../../fuse/mountinfo.ts';
+import type { RealmId } from '../../manifest/names.ts';
+import { Cgroup } from './lapsed-cgroup.ts';
+import { Probe, compileProbe } from './lapsed-probe.ts';
+
+const clock = systemClock();
+const bin = (program: string): string => fileURLToPath(new URL(`../../bin/${program}`, import.meta.url));
+
+export interface Status extends DaemonStatus {
+  readonly realm: RealmId;
+  readonly stream: 'open' | 'down';
+  readonly lease: { readonly holds: boolean; readonly remainingMs: number };
+  readonly workloads: readonly { readonly id: string; readonly workload: string }[];
+  readonly files: readonly { readonly view: string; readonly file: string; readonly version: string }[];
+  readonly vault: { readonly held: number; readonly open: number };
+}
+
+/** Keys of lapsed.toml that differ from the usual ones. */
+export type ConfigChanges = Readonly<Record<string, string | number | readonly string[]>>;
+
+export interface Ending {
+  readonly code: number | null;
+  readonly signal: NodeJS.Signals | null;
+  /** From the signal that was sent, or since it was waited for. */
+  readonly ms: number;
+}
+
+/** Asks until there is an answer. */
+export async function until<T>(what: string, ask: () => Promise<T | undefined>, ms = 10_000): Promise<T> {
+  const deadline = performance.now() + ms;
+  while (performance.now() < deadline) {
+    const answer = await ask();
+    if (answer !== undefined) return answer;
+    await sleep(20);
+  }
+  throw new Error(`in ${ms} ms there was no: ${what}`);
+}
+
+/** What is mounted at or below a directory. */
+export function mountsBelow(directory: string): readonly { directory: string; type: string }[] {
+  return parseMountinfo(readFileSync('/proc/self/mountinfo', 'utf8')).filter(
+    (entry) => entry.directory === directory || entry.directory.startsWith(`${directory}/`),
+  );
+}
+
+/** A lapsed that runs, or did. */
+export class Lapsed {
+  readonly #child: ChildProcess;
+  readonly #log: string;
+  readonly #exited: Promise<unknown>;
+
+  constructor(command: readonly [string, ...string[]], log: string) {
+    const [program, ...args] = command;
+    const file = openSync(log, 'w', 0o600);
+    this.#child = spawn(program, args, { stdio: ['ignore', file, file] });
+    closeSync(file);
+    this.#log = log;
+    this.#exited = once(this.#child, 'exit');
+  }
+
+  get pid(): number {
+    return this.#child.pid!;
+  }
+
+  get running(): boolean {
+    return this.#child.exitCode === null && this.#child.signalCode === null;
+  }
+
+  get log(): string {
+    return readFileSync(this.#log, 'utf8');
+  }
+
+  /** Waits for its end. */
+  async ended(patienceMs = 10_000): Promise<Ending> {
+    const before = performance.now();
+    if (this.running) await Promise.race([this.#exited, sleep(patienceMs, undefined, { ref: false })]);
+    if (this.running) throw new Error(`lapsed did not end in ${patienceMs} ms:\n${this.log}`);
+    return {
+      code: this.#child.exitCode,
+      signal: this.#child.signalCode,
+      ms: performance.now() - before,
+    };
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
+  async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<Ending> {
+    this.signal(signal);
+    return this.ended();
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.end('SIGKILL');
+  }
+}
+
+export class Host implements AsyncDisposable {
+  readonly places: Places;
+  readonly mount: string;
+  #resources: AsyncDisposableStack;
+  #service: Program;
+  readonly #url: string;
+  #lapsed: Lapsed | undefined;
+  #launched = 0;
+  readonly #newest = new Map<string, string>();
+
+  private constructor(
+    places: Places,
+    service: { program: Program; url: string },
+    resources: AsyncDisposableStack,
+  ) {
+    this.places = places;
+    this.mount = join(places.shared, 'fs');
+    this.#service = service.program;
+    this.#url = service.url;
+    this.#resources = resources;
+    resources.defer(() => this.stopService());
+  }
+
+  /** With the realm and the namespace `payments`; `lapsed: false` leaves the daemon to the test. */
+  static async start({ lease = '60s', lapsed = true } = {}): Promise<Host> {
+    await using stack = new AsyncDisposableStack();
+    const work = await mkdtemp(join(tmpdir(), 'lapse-host-'));
+    stack.defer(() => rm(work, { recursive: true }));
+    stack.defer(() => unmountAll(work));
+    // Readers that are not root must reach the mount.
+    await chmod(work, 0o711);
+    const places = await makePlaces(work);
+    const service = await startService(places, clock);
+    const host = new Host(places, service, stack);
+    await host.lapse('init', '--service', service.url, '--lease', lease);
+    await host.lapse('namespace', 'add', 'payments');
+    if (lapsed) await host.startLapsed();
+    host.#resources = stack.move();
+    return host;
+  }
+
+  get lapsed(): Lapsed {
+    if (!this.#lapsed) throw new Error('lapsed was not started');
+    return this.#lapsed;
+  }
+
+  /** What is mounted below its directory. */
+  get mounts(): readonly string[] {
+    return mountsBelow(this.places.work).map(({ type }) => type);
+  }
+
+  /** Runs the operator's command. */
+  lapse(...args: readonly string[]): Promise<Change> {
+    return lapse(this.places, args);
+  }
+
+  /** Publishes a value and waits until it is in effect here. */
+  async put(name: string, value: string, ...args: readonly string[]): Promise<string> {
+    return this.#publish(['secret', 'put', `payments/${name}`, ...args], name, value);
+  }
+
+  async rotate(name: string, value: string, ...args: readonly string[]): Promise<string> {
+    return this.#publish(['rotate', `payments/${name}`, ...args], name, value);
+  }
+
+  async #publish(args: readonly string[], name: string, value: string): Promise<string> {
+    const { version } = await lapse(this.places, args, Buffer.from(value));
+    const path = `payments/${name}@${version ?? 0}`;
+    this.#newest.set(name, path);
+    await this.effect(path, 'shown');
+    return path;
+  }
+
+  /** Revokes it and waits until that is in effect here; nothing may succeed from then on. */
+  async revoke(name: string): Promise<void> {
+    await this.lapse('revoke', `payments/${name}`, '--yes');
+    await this.effect(this.#newest.get(name) ?? '', 'withdrawn');
+  }
+
+  async status(): Promise<Status> {
+    return (await daemonStatus(this.places, clock)) as Status;
+  }
+
+  /** Waits for a status that fits; `what` says which. */
+  statusOf(what: string, fits: (status: Status) => boolean): Promise<Status> {
+    return until(what, async () => {
+      const status = await this.status().catch(() => undefined);
+      return status && fits(status) ? status : undefined;
+    });
+  }
+
+  async effect(version: string, change: 'shown' | 'superseded' | 'withdrawn'): Promise<void> {
+    await this.statusOf(`${version} ${change}`, ({ effects }) =>
+      effects.some((effect) => effect.version === version && effect.change === change),
+    );
+  }
+
+  /** Starts lapsed and waits until it serves under a lease. */
+  async startLapsed(changes: ConfigChanges = {}): Promise<Lapsed> {
+    const lapsed = await this.launchLapsed(changes);
+    this.#lapsed = lapsed;
+    await until('lease', async () => {
+      if (!lapsed.running) throw new Error(`lapsed did not start:\n${lapsed.log}`);
+      return (await this.status().catch(() => undefined))?.lease.holds === true ? true : undefined;
+    });
+    return lapsed;
+  }
+
+  /** Starts lapsed and leaves it alone; `command` takes the place of bin/lapsed. */
+  async launchLapsed(
+    changes: ConfigChanges = {},
+    command: readonly [string, ...string[]] = [bin('lapsed')],
+  ): Promise<Lapsed> {
+    const number = ++this.#launched;
+    const config = join(this.places.work, `lapsed-${number}.toml`);
+    await writeFile(config, this.config(changes));
+    const log = join(this.places.logs, `lapsed-${number}.log`);
+    return this.#resources.use(new Lapsed([...command, '--config', config], log));
+  }
+
+  /** The text of a configuration: TOML writes these values as JSON does. */
+  config(changes: ConfigChanges = {}): string {
+    const usual = {
+      service: this.#url,
+      root: join(this.places.operator, 'root.json'),
+      pool_keys: [join(this.places.operator, 'pools', 'default.x25519')],
+      state: this.places.state,
+      mount: this.mount,
+      control: this.places.control,
+    };
+    return Object.entries({ ...usual, ...changes })
+      .map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
+      .join('');
+  }
+
+  async stopService(): Promise<void> {
+    await this.#service.stop();
+  }
+
+  /** On the same address as before. */
+  startService(): void {
+    this.#service = launch(this.places, clock, 'lapse-service', [
+      bin('lapse-service'),
+      ...['--data', this.places.store, '--listen', new URL(this.#url).host],
+    ]);
+  }
+
+  /** A process in a fresh control group that is registered as a workload. */
+  async inWorkload(workload: string): Promise<Probe> {
+    const probe = await this.unregistered();
+    await this.register(probe, workload);
+    return probe;
+  }
+
+  /** A process in a fresh control group that nobody told lapsed of. */
+  async unregistered(): Promise<Probe> {
+    const group = this.group();
+    return this.#resources.use(await Probe.start(await compileProbe(this.places.work), group, this.mount));
+  }
+
+  group(): Cgroup {
+    return this.#resources.use(Cgroup.make());
+  }
+
+  /** As the OCI hook does it. */
+  async register(probe: Probe, workload: string): Promise<void> {
+    const body = { id: probe.group.name, workload, cgroup: probe.cgroupText };
+    await this.#control('POST', '/v1/workloads', body);
+  }
+
+  async unregister(probe: Probe): Promise<void> {
+    await this.#control('DELETE', `/v1/workloads/${probe.group.name}`);
+  }
+
+  async #control(method: 'POST' | 'DELETE', path: string, body?: object): Promise<void> {
+    const to = this.places.control;
+    const answer = await callControl({ to, method, path, ...(body && { body }) }, clock);
+    if (answer.status >= 300) throw new Error(`${method} ${path}: ${answer.body}`);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#resources.disposeAsync();
+  }
+}
+
+function unmountAll(work: string): void {
+  for (const { directory } of mountsBelow(work).toReversed()) {
+    spawnSync('umount', ['-i', '-c', '-l', '--', directory], { timeout: 5000 });
+  }
+}
