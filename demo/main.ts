@@ -48,8 +48,8 @@ async function play(stage: Stage, broken: Break | undefined): Promise<readonly s
   timeline.stage('lapsed', 'FUSE mounted; lapsed until the first news, now under a lease of 60 s');
 
   const [granted, denied] = await Promise.all([
-    stage.startContainer('web', reader(100)),
-    stage.startContainer('intruder', reader(1000)),
+    stage.startContainer('web', reader(200)),
+    stage.startContainer('intruder', reader(2000)),
   ]);
   await Promise.all([granted.seen('its view', () => true), denied.seen('its view', () => true)]);
   timeline.stage('runc', 'two containers read /run/lapse/fs/self/db-password; nothing is there yet');

@@ -9,6 +9,9 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '../client/clock.ts';
 import { callControl } from '../daemon/control/client.ts';
+import { on, splitCpus } from './cpus.ts';
+
+const CPUS = splitCpus();
 
 const bin = (program: string): string => fileURLToPath(new URL(`../bin/${program}`, import.meta.url));
 
@@ -84,10 +87,8 @@ export function launch(
 }
 
 export async function startService(places: Places, clock: Clock): Promise<{ program: Program; url: string }> {
-  const program = launch(places, clock, 'lapse-service', [
-    bin('lapse-service'),
-    ...['--data', places.store, '--listen', '127.0.0.1:0'],
-  ]);
+  const command = [bin('lapse-service'), '--data', places.store, '--listen', '127.0.0.1:0'];
+  const program = launch(places, clock, 'lapse-service', on(CPUS.others, command));
   const url = await until(clock, program, places, async () => {
     const log = await readFile(join(places.logs, 'lapse-service.log'), 'utf8');
     return /listening on (http:\S+)/.exec(log)?.[1];
@@ -114,7 +115,7 @@ export async function startDaemon(
       `control = "${places.control}"`,
     ].join('\n'),
   );
-  const program = launch(places, clock, 'lapsed', [...command, '--config', config]);
+  const program = launch(places, clock, 'lapsed', on(CPUS.host, [...command, '--config', config]));
   await until(clock, program, places, async () => {
     const status = await daemonStatus(places, clock).catch(() => undefined);
     return status?.lease.holds === true ? status : undefined;
@@ -142,9 +143,9 @@ export interface Change {
 
 /** Runs `lapse` with `input` on its stdin; the value goes through a pipe and nothing else. */
 export async function lapse(places: Places, args: readonly string[], input?: Uint8Array): Promise<Change> {
-  const child = spawn(bin('lapse'), ['--json', '--realm', places.operator, ...args], {
-    stdio: ['pipe', 'pipe', 'pipe'],
-  });
+  const command = [bin('lapse'), '--json', '--realm', places.operator, ...args];
+  const [program, ...rest] = on(CPUS.others, command);
+  const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.end(input);
   const [out, err, [code]] = await Promise.all([
     text(child.stdout),

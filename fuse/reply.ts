@@ -17,10 +17,13 @@ const HEADER = { length: 0, error: 4, unique: 8 } as const;
 export const REPLY_BUFFER_BYTES = HEADER_BYTES + MAX_READ_BYTES;
 
 /**
- * How long the kernel may believe a name, or attributes, without asking: not at all. One superblock serves callers who
- * see different trees, and a name that it remembers would outlive its revocation.
+ * How long the kernel may believe what it was told, without asking. A name: not at all, since one superblock serves
+ * callers who see different trees, and a remembered name would outlive its revocation. Attributes of a file or a
+ * directory, which are the same for everybody: for the rest of its clock tick (a nanosecond is rounded up to that),
+ * so that the permission check which follows a lookup does not ask a second time. A link's: not at all.
  */
-const VALID_SECONDS = 0;
+const NAME_VALID_SECONDS = 0;
+const ATTRIBUTES_VALID = { seconds: 0, nanoseconds: 1 } as const;
 
 const ATTRIBUTES = {
   node: 0,
@@ -36,8 +39,14 @@ const ATTRIBUTES = {
   blockSize: 80,
   length: 88,
 } as const;
-const ENTRY_OUT = { node: 0, entryValid: 16, attributesValid: 24, attributes: 40 } as const;
-const ATTRIBUTES_OUT = { valid: 0, attributes: 16 } as const;
+const ENTRY_OUT = {
+  node: 0,
+  entryValid: 16,
+  attributesValid: 24,
+  attributesValidNanoseconds: 36,
+  attributes: 40,
+} as const;
+const ATTRIBUTES_OUT = { valid: 0, validNanoseconds: 8, attributes: 16 } as const;
 const OPEN_OUT = { handle: 0, flags: 8, length: 16 } as const;
 const INIT_OUT = {
   major: 0,
@@ -80,13 +89,15 @@ export class Reply {
 
   entry(attributes: Attributes): number {
     this.#u64(ENTRY_OUT.node, attributes.node);
-    this.#u64(ENTRY_OUT.entryValid, VALID_SECONDS);
-    this.#u64(ENTRY_OUT.attributesValid, VALID_SECONDS);
+    this.#u64(ENTRY_OUT.entryValid, NAME_VALID_SECONDS);
+    this.#u64(ENTRY_OUT.attributesValid, ATTRIBUTES_VALID.seconds);
+    this.#u32(ENTRY_OUT.attributesValidNanoseconds, validNanoseconds(attributes));
     return this.#attributes(ENTRY_OUT.attributes, attributes);
   }
 
   attributes(attributes: Attributes): number {
-    this.#u64(ATTRIBUTES_OUT.valid, VALID_SECONDS);
+    this.#u64(ATTRIBUTES_OUT.valid, ATTRIBUTES_VALID.seconds);
+    this.#u32(ATTRIBUTES_OUT.validNanoseconds, validNanoseconds(attributes));
     return this.#attributes(ATTRIBUTES_OUT.attributes, attributes);
   }
 
@@ -192,4 +203,8 @@ export class Reply {
   #touch(end: number): void {
     this.#dirty = Math.max(this.#dirty, HEADER_BYTES + end);
   }
+}
+
+function validNanoseconds({ kind }: Attributes): number {
+  return kind === 'symlink' ? 0 : ATTRIBUTES_VALID.nanoseconds;
 }
