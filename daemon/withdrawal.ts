@@ -1,5 +1,5 @@
-// The difference between two tables, told to the kernel: pages of files that nobody may reach any more, owners and
-// modes that changed, names that are gone, names that lead elsewhere.
+// The difference between two tables, told to the kernel: pages of files that nobody may reach any more, names that
+// are gone, names that lead elsewhere.
 import type { Invalidator } from './invalidator.ts';
 import type { ServedFile, Table } from './table.ts';
 
@@ -7,14 +7,11 @@ import type { ServedFile, Table } from './table.ts';
 export async function withdraw(invalidator: Invalidator, old: Table, next: Table): Promise<void> {
   const reachable = new Set(reachableFiles(next).map((file) => file.node));
   const names = new Map(next.files.filter((file) => file.named).map((file) => [nameOf(file), file.node]));
-  const before = new Map(old.files.map((file) => [file.node, file]));
   const views = new Map(old.views.map((view) => [view.workload, view.node]));
   const gone = reachableFiles(old).filter((file) => !reachable.has(file.node));
   const moved = old.files.filter((file) => file.named && names.get(nameOf(file)) !== file.node);
   await Promise.all([
-    ...[...gone, ...next.files.filter((file) => isAltered(file, before.get(file.node)))].map((file) =>
-      invalidator.pages(file.node),
-    ),
+    ...gone.map((file) => invalidator.pages(file.node)),
     ...moved.map((file) => {
       const view = views.get(file.view) ?? 0;
       return names.has(nameOf(file))
@@ -22,13 +19,6 @@ export async function withdraw(invalidator: Invalidator, old: Table, next: Table
         : invalidator.removed(view, file.node, file.file);
     }),
   ]);
-}
-
-/** The kernel checks owner and mode by what it remembers, which goes with the pages. */
-function isAltered(file: ServedFile, before: ServedFile | undefined): boolean {
-  return (
-    before !== undefined && (['uid', 'gid', 'mode'] as const).some((name) => file[name] !== before[name])
-  );
 }
 
 /** Files in the view of a workload that is registered. */

@@ -18,9 +18,9 @@ export const REPLY_BUFFER_BYTES = HEADER_BYTES + MAX_READ_BYTES;
 
 /**
  * How long the kernel may believe what it was told, without asking. A name: not at all, since one superblock serves
- * callers who see different trees, and a remembered name would outlive its revocation. Attributes of a file or a
- * directory, which are the same for everybody: for the rest of its clock tick (a nanosecond is rounded up to that),
- * so that the permission check which follows a lookup does not ask a second time. A link's: not at all.
+ * callers who see different trees, and a remembered name would outlive its revocation. Attributes of a file or a link:
+ * not at all, they tell sizes. A directory's, which are the same for everybody: for the rest of the kernel's clock tick
+ * (a nanosecond is rounded up to that), so that the permission check which follows a lookup does not ask again.
  */
 const NAME_VALID_SECONDS = 0;
 const ATTRIBUTES_VALID = { seconds: 0, nanoseconds: 1 } as const;
@@ -206,5 +206,5 @@ export class Reply {
 }
 
 function validNanoseconds({ kind }: Attributes): number {
-  return kind === 'symlink' ? 0 : ATTRIBUTES_VALID.nanoseconds;
+  return kind === 'directory' ? ATTRIBUTES_VALID.nanoseconds : 0;
 }

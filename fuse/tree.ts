@@ -1,7 +1,7 @@
 /**
  * What a FUSE server serves. The engine owns the protocol, whoever implements this owns every decision: it is asked on
- * every lookup, open, read and page fault that no cached page answers. The kernel keeps no name, and attributes of files
- * and directories for a clock tick only; they must not differ by caller, a link's may. A method answers at once (it runs
+ * every lookup, open, read and page fault that no cached page answers. The kernel keeps no name, and a directory's
+ * attributes for a clock tick only; those must not differ by caller, others may. A method answers at once (it runs
  * on the serving thread, and every reader waits), returns a refusal as a negative errno, and may throw: the reader then
  * gets EACCES.
  */

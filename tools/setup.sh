@@ -33,7 +33,7 @@ install_packages() {
 
 install_debian() {
   missing=
-  for package in runc busybox-static libfuse2 gcc libc6-dev; do
+  for package in mount runc busybox-static libfuse2 gcc libc6-dev; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
   done
   [ -z "$missing" ] && return

@@ -2,7 +2,7 @@
  * The second engine: the same tree through the npm package fuse-native and Debian's libfuse2, for rootless use where
  * only the setuid fusermount may mount. It cannot tell who is calling (every caller has thread id 0, and must be
  * refused by a tree that asks), cannot invalidate what is mapped or cached, cannot resume after a crash, keeps file
- * data in its own unlocked memory, and runs on the main thread, at a quarter of the speed. Held descriptors do ask again.
+ * data in its own unlocked memory, and runs on the main thread, at a third of the speed. Held descriptors do ask again.
  */
 import { constants } from 'node:fs';
 import type Fuse from 'fuse-native';
