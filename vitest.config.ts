@@ -9,7 +9,7 @@ const project = (name: string, groupOrder: number, serial: boolean) => ({
     pool: 'forks' as const,
     fileParallelism: !serial,
     sequence: { groupOrder },
-    testTimeout: serial ? 60_000 : 20_000,
+    testTimeout: name === 'unit' ? 20_000 : 60_000,
     hookTimeout: 60_000,
   },
 });
