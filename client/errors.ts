@@ -8,7 +8,6 @@ export type ClientCode =
   | 'service-conflict'
   | 'not-found'
   | 'answer-too-large'
-  | 'answer-malformed'
   | 'stream-ended'
   | 'trust-store-unreadable'
   | 'trust-store-unwritable'

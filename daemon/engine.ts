@@ -100,7 +100,8 @@ async function startKernel(parts: EngineParts): Promise<Server> {
       ended,
       signal: clock.deadline(DEADLINE_MS.unmount),
     });
-  await untilReady(ready.promise, clock);
+  // Mounted already, with a thread that may sit in a read: an ordinary error would hang, and leave the mount.
+  await untilReady(ready.promise, clock).catch(parts.onFailure);
   // Detached while files are open, the file system lives on where no path leads, and the barrier would ask the
   // directory beneath.
   const watch = clock.every(WATCH_MS, () => {

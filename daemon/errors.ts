@@ -12,7 +12,6 @@ export type DaemonCode =
   | 'envelope-refused'
   | 'node-collision'
   | 'file-conflict'
-  | 'workload-malformed'
   | 'workload-unknown'
   | 'workload-conflict'
   | 'cgroup-unusable'

@@ -4,7 +4,7 @@
 import type { Clock } from '../client/clock.ts';
 import { leaseMs } from '../manifest/realm/lease.ts';
 import type { Transport } from '../client/transport.ts';
-import type { Confirmed, Updater } from '../client/updater.ts';
+import type { Updater } from '../client/updater.ts';
 import type { Lease } from './lease.ts';
 import type { Log } from './log.ts';
 import type { Serving } from './serving.ts';
@@ -60,24 +60,26 @@ export class Follower {
 
   async #refresh(signal: AbortSignal): Promise<void> {
     const { updater, serving, lease } = this.#parts;
-    const confirmed: Confirmed = await updater.refresh();
-    await serving.apply(confirmed);
+    const { leaseEnd } = await updater.refresh();
+    // The newest state, not the one that this request led to: what came since may be a revocation.
+    const { state } = updater;
+    await serving.apply(state);
     await updater.persist();
-    const [failure] = confirmed.failures.values();
+    const [failure] = state.failures.values();
     if (failure) throw failure;
-    if (!signal.aborted) lease.renew(confirmed.leaseEnd);
+    if (!signal.aborted) lease.renew(leaseEnd);
   }
 
   async #listen(signal: AbortSignal): Promise<void> {
-    const { transport, clock } = this.#parts;
+    const { transport, clock, updater, serving } = this.#parts;
     let lastId: string | undefined;
     for (let pause: number = RETRY_MS.least; !signal.aborted; pause = Math.min(pause * 2, RETRY_MS.most)) {
       await this.#attempt(signal, async () => {
         for await (const { id, news } of transport.news(lastId, signal)) {
           this.#streaming = true;
-          const state = await this.#parts.updater.offer(news);
-          await this.#parts.serving.apply(state, news.files);
-          await this.#parts.updater.persist();
+          await updater.offer(news);
+          await serving.apply(updater.state, news.files);
+          await updater.persist();
           lastId = id;
           pause = RETRY_MS.least;
         }

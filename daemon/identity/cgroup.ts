@@ -37,10 +37,6 @@ export class CgroupReader {
     return text === undefined ? undefined : parseCgroup(text);
   }
 
-  close(): void {
-    this.#files.clear();
-  }
-
   #kept(tid: number): string | undefined {
     const file = this.#files.get(tid);
     if (file === undefined) return undefined;
