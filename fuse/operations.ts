@@ -54,9 +54,10 @@ export class Operations {
   #agreement: Agreement | undefined;
   #giveBack: (() => void) | undefined;
 
-  constructor(tree: Tree, reply: Reply) {
+  constructor(tree: Tree, reply: Reply, agreement?: Agreement) {
     this.#tree = tree;
     this.#reply = reply;
+    this.#agreement = agreement;
   }
 
   /** What INIT agreed on. */

@@ -19,6 +19,8 @@ const SILENT: ReadonlySet<number> = new Set([
 ]);
 
 export interface SessionOptions {
+  /** What an earlier server agreed on with the kernel, when this one goes on where that ended. */
+  readonly agreement?: Agreement;
   readonly tree: Tree;
   /** At least REPLY_BUFFER_BYTES; in locked memory if what is served is secret. */
   readonly replyBuffer: Uint8Array;
@@ -34,14 +36,14 @@ export class Session {
   readonly #send: SessionOptions['send'];
   readonly #onFault: SessionOptions['onFault'];
 
-  constructor({ tree, replyBuffer, send, onFault }: SessionOptions) {
+  constructor({ agreement, tree, replyBuffer, send, onFault }: SessionOptions) {
     this.#reply = new Reply(replyBuffer);
-    this.#operations = new Operations(tree, this.#reply);
+    this.#operations = new Operations(tree, this.#reply, agreement);
     this.#send = send;
     this.#onFault = onFault;
   }
 
-  /** What INIT agreed on, once it was answered. */
+  /** What INIT agreed on, once it was answered, or what this server went on with. */
   get agreement(): Agreement | undefined {
     return this.#operations.agreement;
   }

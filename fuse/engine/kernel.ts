@@ -4,6 +4,7 @@
  * stops it sends one after (`retire`). A message that `drain` picks up has been seen before the next request is handled.
  */
 import { receive, send } from '../device.ts';
+import type { Agreement } from '../negotiation.ts';
 import { Session } from '../session.ts';
 import type { Tree } from '../tree.ts';
 
@@ -13,22 +14,34 @@ const REQUEST_BUFFER_BYTES = 64 * 1024;
 export interface ServeOptions {
   /** What `mount` returned. It stays open: closing it is up to whoever opened it. */
   readonly device: number;
+  /** When another server answered INIT on this device: what it agreed on. Then this one is ready at once. */
+  readonly agreement?: Agreement;
   readonly tree: Tree;
   /** At least REPLY_BUFFER_BYTES; file data exists nowhere else, and is wiped after every reply. */
   readonly replyBuffer: Uint8Array;
   /** Called after a request came and before it is handled. */
   readonly drain: () => void;
   readonly stopped: () => boolean;
-  /** Called once, when INIT was answered: from now on the mountpoint may be touched. */
-  readonly onReady: () => void;
+  /**
+   * Called once, when INIT was answered: from now on the mountpoint may be touched. With `agreement`, before the first
+   * read: requests are answered from now on. A server that goes on later needs what it is told here.
+   */
+  readonly onReady: (agreement: Agreement) => void;
   readonly onFault: (error: unknown) => void;
 }
 
 export function serve(options: ServeOptions): 'stopped' | 'unmounted' {
-  const { device, tree, replyBuffer, drain, stopped, onReady, onFault } = options;
-  const session = new Session({ tree, replyBuffer, onFault, send: (reply) => send(device, reply) });
+  const { device, agreement, tree, replyBuffer, drain, stopped, onReady, onFault } = options;
+  const session = new Session({
+    ...(agreement && { agreement }),
+    tree,
+    replyBuffer,
+    onFault,
+    send: (reply) => send(device, reply),
+  });
   const requests = new Uint8Array(REQUEST_BUFFER_BYTES);
-  let ready = false;
+  let ready = agreement !== undefined;
+  if (agreement) onReady(agreement);
   while (!stopped()) {
     const length = receive(device, requests);
     if (length === 'unmounted') return 'unmounted';
@@ -37,7 +50,7 @@ export function serve(options: ServeOptions): 'stopped' | 'unmounted' {
     session.handle(requests.subarray(0, length));
     if (!ready && session.agreement !== undefined) {
       ready = true;
-      onReady();
+      onReady(session.agreement);
     }
   }
   return 'stopped';
