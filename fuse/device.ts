@@ -39,9 +39,9 @@ export function receive(device: number, into: Uint8Array): number | 'again' | 'u
 }
 
 /** False when nobody waits for the reply any more: the request was interrupted, or the mount is gone. */
-export function send(device: number, reply: Uint8Array): boolean {
+export function send(device: number, reply: Uint8Array, length: number): boolean {
   try {
-    writeSync(device, reply);
+    writeSync(device, reply, 0, length);
     return true;
   } catch (cause) {
     const code = systemCode(cause);

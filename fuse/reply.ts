@@ -17,13 +17,10 @@ const HEADER = { length: 0, error: 4, unique: 8 } as const;
 export const REPLY_BUFFER_BYTES = HEADER_BYTES + MAX_READ_BYTES;
 
 /**
- * How long the kernel may believe what it was told, without asking. A name: not at all, since one superblock serves
- * callers who see different trees, and a remembered name would outlive its revocation. Attributes of a file or a link:
- * not at all, they tell sizes. A directory's, which are the same for everybody: for the rest of the kernel's clock tick
- * (a nanosecond is rounded up to that), so that the permission check which follows a lookup does not ask again.
+ * For how long the kernel may believe what it was told, without asking, in seconds: what is lasting until it is withdrawn,
+ * or this long; anything else not at all.
  */
-const NAME_VALID_SECONDS = 0;
-const ATTRIBUTES_VALID = { seconds: 0, nanoseconds: 1 } as const;
+const LASTING_SECONDS = 3600;
 
 const ATTRIBUTES = {
   node: 0,
@@ -39,14 +36,26 @@ const ATTRIBUTES = {
   blockSize: 80,
   length: 88,
 } as const;
-const ENTRY_OUT = {
-  node: 0,
-  entryValid: 16,
-  attributesValid: 24,
-  attributesValidNanoseconds: 36,
-  attributes: 40,
+const ENTRY_OUT = { node: 0, entryValid: 16, attributesValid: 24, attributes: 40, length: 128 } as const;
+const ATTRIBUTES_OUT = { valid: 0, attributes: 16 } as const;
+const STATX_OUT = { valid: 0, statx: 32, length: 288 } as const;
+/** struct statx, but for the fields that stay zero. */
+const STATX = {
+  mask: 0,
+  blockSize: 4,
+  links: 16,
+  uid: 20,
+  gid: 24,
+  mode: 28,
+  node: 32,
+  size: 40,
+  blocks: 48,
+  atime: 64,
+  ctime: 96,
+  mtime: 112,
 } as const;
-const ATTRIBUTES_OUT = { valid: 0, validNanoseconds: 8, attributes: 16 } as const;
+/** STATX_BASIC_STATS: there is no time of birth. */
+const STATX_KNOWN = 0x7ff;
 const OPEN_OUT = { handle: 0, flags: 8, length: 16 } as const;
 const INIT_OUT = {
   major: 0,
@@ -58,6 +67,10 @@ const INIT_OUT = {
   length: 64,
 } as const;
 const STATFS_OUT = { blockSize: 40, nameLength: 44, fragmentSize: 48, length: 80 } as const;
+const POLL_OUT = { events: 0, length: 8 } as const;
+/** POLLIN | POLLRDNORM: a read never waits. */
+const READABLE = 0x41;
+const XATTR_OUT = { size: 0, length: 8 } as const;
 const DIRENT = { node: 0, next: 8, nameLength: 16, type: 20, name: 24 } as const;
 
 const FILE_TYPE = { directory: 0o040000, file: 0o100000, symlink: 0o120000 } as const;
@@ -68,7 +81,23 @@ const SECTOR_BYTES = 512;
 const LEAST_MAX_WRITE = 4096;
 const NANOSECONDS = 1_000_000_000;
 const MAX_TARGET_BYTES = 4095;
+/** The kernel's own limit. */
+const MAX_XATTR_BYTES = 65_536;
 const U32_RANGE = 2 ** 32;
+
+/** What a directory entry takes up. */
+export function entryBytes(name: string, plus: boolean): number {
+  const before = plus ? ENTRY_OUT.length : 0;
+  return before + Math.ceil((DIRENT.name + Buffer.byteLength(name)) / 8) * 8;
+}
+
+/** How a file is opened. */
+export const FOPEN = {
+  /** Every read(2) asks us, so a descriptor that is held open loses access, too. */
+  DIRECT_IO: 1 << 0,
+  /** There is nothing to flush: it saves a round trip per close. */
+  NOFLUSH: 1 << 5,
+} as const;
 
 /** What became of a request: the length of the payload that answers it, or an errno. */
 export type Outcome = number;
@@ -77,6 +106,8 @@ export class Reply {
   readonly #bytes: Uint8Array;
   readonly #text: Buffer;
   readonly #view: DataView;
+  /** Most reads ask for as much as the one before. */
+  #lent: Uint8Array = new Uint8Array(0);
   #dirty = 0;
 
   constructor(buffer: Uint8Array) {
@@ -87,24 +118,65 @@ export class Reply {
     this.#view = new DataView(buffer.buffer, buffer.byteOffset, buffer.byteLength);
   }
 
-  entry(attributes: Attributes): number {
-    this.#u64(ENTRY_OUT.node, attributes.node);
-    this.#u64(ENTRY_OUT.entryValid, NAME_VALID_SECONDS);
-    this.#u64(ENTRY_OUT.attributesValid, ATTRIBUTES_VALID.seconds);
-    this.#u32(ENTRY_OUT.attributesValidNanoseconds, validNanoseconds(attributes));
-    return this.#attributes(ENTRY_OUT.attributes, attributes);
+  entry(attributes: Attributes, at = 0): number {
+    const valid = validSeconds(attributes);
+    this.#u64(at + ENTRY_OUT.node, attributes.node);
+    this.#u64(at + ENTRY_OUT.entryValid, valid);
+    this.#u64(at + ENTRY_OUT.attributesValid, valid);
+    this.#attributes(at + ENTRY_OUT.attributes, attributes);
+    return at + ENTRY_OUT.length;
   }
 
   attributes(attributes: Attributes): number {
-    this.#u64(ATTRIBUTES_OUT.valid, ATTRIBUTES_VALID.seconds);
-    this.#u32(ATTRIBUTES_OUT.validNanoseconds, validNanoseconds(attributes));
+    this.#u64(ATTRIBUTES_OUT.valid, validSeconds(attributes));
     return this.#attributes(ATTRIBUTES_OUT.attributes, attributes);
   }
 
-  opened(handle: number, flags: number): number {
-    this.#u64(OPEN_OUT.handle, handle);
-    this.#u32(OPEN_OUT.flags, flags);
-    return OPEN_OUT.length;
+  statx(attributes: Attributes): number {
+    const { node, kind, size, mode, uid, gid, mtime } = attributes;
+    this.#u64(STATX_OUT.valid, validSeconds(attributes));
+    const at = STATX_OUT.statx;
+    this.#u32(at + STATX.mask, STATX_KNOWN);
+    this.#u32(at + STATX.blockSize, BLOCK_BYTES);
+    this.#u32(at + STATX.links, links(kind));
+    this.#u32(at + STATX.uid, uid);
+    this.#u32(at + STATX.gid, gid);
+    this.#u32(at + STATX.mode, FILE_TYPE[kind] | (mode & PERMISSION_BITS));
+    this.#u64(at + STATX.node, node);
+    this.#u64(at + STATX.size, size);
+    this.#u64(at + STATX.blocks, Math.ceil(size / SECTOR_BYTES));
+    this.#u64(at + STATX.atime, mtime);
+    this.#u64(at + STATX.ctime, mtime);
+    this.#u64(at + STATX.mtime, mtime);
+    this.#touch(STATX_OUT.length);
+    return STATX_OUT.length;
+  }
+
+  opened(handle: number, flags: number, at = 0): number {
+    this.#u64(at + OPEN_OUT.handle, handle);
+    this.#u32(at + OPEN_OUT.flags, flags);
+    return at + OPEN_OUT.length;
+  }
+
+  created(attributes: Attributes, handle: number, flags: number): number {
+    return this.opened(handle, flags, this.entry(attributes));
+  }
+
+  readable(): number {
+    this.#u32(POLL_OUT.events, READABLE);
+    return POLL_OUT.length;
+  }
+
+  /** The value of an extended attribute, or a list of names: its length when nothing may be written yet. */
+  xattr(value: string, size: number): Outcome {
+    const length = Buffer.byteLength(value);
+    if (size === 0) {
+      this.#u32(XATTR_OUT.size, length);
+      return XATTR_OUT.length;
+    }
+    if (length > size || length > MAX_XATTR_BYTES) return ERRNO.ERANGE;
+    this.#write(0, value, length);
+    return length;
   }
 
   /** Without an agreement it says only which major version we speak. Readahead stays 0. */
@@ -133,38 +205,42 @@ export class Reply {
     return length;
   }
 
-  /** Appends a directory entry at `at`; returns where the next one goes, or `at` when it does not fit into `size`. */
-  directoryEntry(at: number, size: number, entry: DirectoryEntry, next: number): number {
-    const length = Buffer.byteLength(entry.name);
-    const end = at + Math.ceil((DIRENT.name + length) / 8) * 8;
-    if (end > size) return at;
-    this.#u64(at + DIRENT.node, entry.node);
+  /** Writes a directory entry, which must fit (`entryBytes`); `next` is the offset behind it. */
+  directoryEntry(at: number, { node, name, kind }: DirectoryEntry, next: number): void {
+    const length = Buffer.byteLength(name);
+    this.#u64(at + DIRENT.node, node);
     this.#u64(at + DIRENT.next, next);
     this.#u32(at + DIRENT.nameLength, length);
-    this.#u32(at + DIRENT.type, FILE_TYPE[entry.kind] >> 12);
-    this.#write(at + DIRENT.name, entry.name, length);
-    return end;
+    this.#u32(at + DIRENT.type, FILE_TYPE[kind] >> 12);
+    this.#write(at + DIRENT.name, name, length);
+  }
+
+  /** The same for READDIRPLUS: before it stands what a lookup of the name brought, if anything. */
+  directoryEntryPlus(at: number, entry: DirectoryEntry, next: number, found: Attributes | 'nothing'): void {
+    if (found !== 'nothing') this.entry(found, at);
+    this.directoryEntry(at + ENTRY_OUT.length, entry, next);
   }
 
   /** The place where file data goes, all of which counts as secret until `keep` says how much was used. */
   lend(size: number): Uint8Array {
     this.#dirty = HEADER_BYTES + size;
-    return this.#bytes.subarray(HEADER_BYTES, this.#dirty);
+    if (this.#lent.length !== size) this.#lent = this.#bytes.subarray(HEADER_BYTES, this.#dirty);
+    return this.#lent;
   }
 
   keep(count: number): void {
     this.#dirty = HEADER_BYTES + count;
   }
 
-  /** The whole message. */
-  finish(request: Request, outcome: Outcome): Uint8Array {
+  /** Completes the message and returns its length: it stands at the start of the buffer. */
+  finish(request: Request, outcome: Outcome): number {
     const length = HEADER_BYTES + Math.max(outcome, 0);
     this.#dirty = Math.max(this.#dirty, length);
     this.#view.setUint32(HEADER.length, length, true);
     this.#view.setInt32(HEADER.error, Math.min(outcome, 0), true);
     this.#view.setUint32(HEADER.unique, request.uniqueLow, true);
     this.#view.setUint32(HEADER.unique + 4, request.uniqueHigh, true);
-    return this.#bytes.subarray(0, length);
+    return length;
   }
 
   wipe(): void {
@@ -176,9 +252,11 @@ export class Reply {
     this.#u64(at + ATTRIBUTES.node, node);
     this.#u64(at + ATTRIBUTES.size, size);
     this.#u64(at + ATTRIBUTES.blocks, Math.ceil(size / SECTOR_BYTES));
-    for (const time of [ATTRIBUTES.atime, ATTRIBUTES.mtime, ATTRIBUTES.ctime]) this.#u64(at + time, mtime);
+    this.#u64(at + ATTRIBUTES.atime, mtime);
+    this.#u64(at + ATTRIBUTES.mtime, mtime);
+    this.#u64(at + ATTRIBUTES.ctime, mtime);
     this.#u32(at + ATTRIBUTES.mode, FILE_TYPE[kind] | (mode & PERMISSION_BITS));
-    this.#u32(at + ATTRIBUTES.links, kind === 'directory' ? 2 : 1);
+    this.#u32(at + ATTRIBUTES.links, links(kind));
     this.#u32(at + ATTRIBUTES.uid, uid);
     this.#u32(at + ATTRIBUTES.gid, gid);
     this.#u32(at + ATTRIBUTES.blockSize, BLOCK_BYTES);
@@ -205,6 +283,10 @@ export class Reply {
   }
 }
 
-function validNanoseconds({ kind }: Attributes): number {
-  return kind === 'directory' ? ATTRIBUTES_VALID.nanoseconds : 0;
+function validSeconds({ lasting }: Attributes): number {
+  return lasting === true ? LASTING_SECONDS : 0;
+}
+
+function links(kind: Attributes['kind']): number {
+  return kind === 'directory' ? 2 : 1;
 }

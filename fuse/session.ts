@@ -22,21 +22,25 @@ export interface SessionOptions {
   /** What an earlier server agreed on with the kernel, when this one goes on where that ended. */
   readonly agreement?: Agreement;
   readonly tree: Tree;
+  /** Where requests arrive. */
+  readonly requestBuffer: Uint8Array;
   /** At least REPLY_BUFFER_BYTES; in locked memory if what is served is secret. */
   readonly replyBuffer: Uint8Array;
-  /** Hands a reply to the kernel; false when nobody waits for it any more. */
-  readonly send: (reply: Uint8Array) => boolean;
+  /** Hands the first `length` bytes of the reply buffer to the kernel; false when nobody waits for them any more. */
+  readonly send: (length: number) => boolean;
   /** Told of every error of the tree, after which the caller gets EACCES. Must not throw. */
   readonly onFault: (error: unknown) => void;
 }
 
 export class Session {
+  readonly #request: Request;
   readonly #operations: Operations;
   readonly #reply: Reply;
   readonly #send: SessionOptions['send'];
   readonly #onFault: SessionOptions['onFault'];
 
-  constructor({ agreement, tree, replyBuffer, send, onFault }: SessionOptions) {
+  constructor({ agreement, tree, requestBuffer, replyBuffer, send, onFault }: SessionOptions) {
+    this.#request = new Request(requestBuffer);
     this.#reply = new Reply(replyBuffer);
     this.#operations = new Operations(tree, this.#reply, agreement);
     this.#send = send;
@@ -48,9 +52,10 @@ export class Session {
     return this.#operations.agreement;
   }
 
-  handle(message: Uint8Array): void {
-    const request = Request.decode(message);
-    if (request === undefined) return;
+  /** Answers the request that stands in the request buffer. */
+  handle(length: number): void {
+    const request = this.#request;
+    if (!request.load(length)) return;
     try {
       const outcome = this.#answer(request);
       if (SILENT.has(request.opcode)) return;
@@ -73,7 +78,7 @@ export class Session {
 
   #withdraw(): void {
     try {
-      this.#operations.withdraw();
+      this.#operations.withdraw(this.#request);
     } catch (error) {
       this.#onFault(error);
     }

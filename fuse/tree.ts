@@ -18,6 +18,10 @@ export interface Caller {
   readonly tid: number;
   readonly uid: number;
   readonly gid: number;
+  /** Equal in two calls when both are about one request: its caller is blocked, and cannot have changed meanwhile. */
+  readonly request: number;
+  /** Whether it is a thread of the server's own process. Found out when asked, which takes a system call. */
+  readonly own: boolean;
 }
 
 export interface Attributes {
@@ -69,12 +73,15 @@ export interface Tree {
   readonly own?: OwnRequests;
 }
 
+/** 0, or an errno. */
+export type Done = number;
+
 /** The server's own changes: each makes the kernel tell who watches (inotify). Nobody else's request gets here. */
 export interface OwnRequests {
   /** The kernel is about to make this name: until now `lookup` said ENOENT, from now on it finds the node. */
   create(parent: NodeId, name: string): Attributes | Errno;
   /** The kernel is about to take this name away: from now on `lookup` says ENOENT. */
-  remove(parent: NodeId, name: string): 0 | Errno;
+  remove(parent: NodeId, name: string): Done;
   /** The kernel is about to put one name in the place of another, in one directory. */
-  rename(parent: NodeId, name: string, to: string): 0 | Errno;
+  rename(parent: NodeId, name: string, to: string): Done;
 }

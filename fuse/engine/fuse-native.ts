@@ -21,7 +21,7 @@ const FILE_TYPE = {
   symlink: constants.S_IFLNK,
 } as const;
 /** The kernel's own overflow ids, so that nobody is taken for root. */
-const UNKNOWN: Caller = { tid: 0, uid: 65_534, gid: 65_534 };
+const UNKNOWN: Caller = { tid: 0, uid: 65_534, gid: 65_534, request: 0, own: false };
 
 export interface NativeOptions {
   readonly directory: string;

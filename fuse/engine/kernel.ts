@@ -32,14 +32,15 @@ export interface ServeOptions {
 
 export function serve(options: ServeOptions): 'stopped' | 'unmounted' {
   const { device, agreement, tree, replyBuffer, drain, stopped, onReady, onFault } = options;
+  const requests = new Uint8Array(REQUEST_BUFFER_BYTES);
   const session = new Session({
     ...(agreement && { agreement }),
     tree,
+    requestBuffer: requests,
     replyBuffer,
     onFault,
-    send: (reply) => send(device, reply),
+    send: (length) => send(device, replyBuffer, length),
   });
-  const requests = new Uint8Array(REQUEST_BUFFER_BYTES);
   let ready = agreement !== undefined;
   if (agreement) onReady(agreement);
   while (!stopped()) {
@@ -47,7 +48,7 @@ export function serve(options: ServeOptions): 'stopped' | 'unmounted' {
     if (length === 'unmounted') return 'unmounted';
     drain();
     if (length === 'again') continue;
-    session.handle(requests.subarray(0, length));
+    session.handle(length);
     if (!ready && session.agreement !== undefined) {
       ready = true;
       onReady(session.agreement);

@@ -8,14 +8,19 @@ import type { Table } from '../../../daemon/table.ts';
 import { SecretFiles } from '../../../daemon/tree/secret-file.ts';
 import { SecretTree } from '../../../daemon/tree/secret-tree.ts';
 import { ERRNO } from '../../../fuse/errno.ts';
+import type { Caller } from '../../../fuse/tree.ts';
 import type { TargetPath } from '../../../manifest/names.ts';
 import { API, WEB, grant, registered, secret } from './secrets.ts';
 import { VaultParts, sealed } from './vault-parts.ts';
 
 const { ENOENT, EACCES, EINVAL } = ERRNO;
 /** Callers, by thread id. */
-const [web, api, stranger] = [1, 2, 3].map((tid) => ({ tid, uid: 0, gid: 0 })) as [Caller, Caller, Caller];
-type Caller = { tid: number; uid: number; gid: number };
+const [web, api, stranger] = [1, 2, 3].map((tid) => ({ tid, uid: 0, gid: 0, request: 0, own: false })) as [
+  Caller,
+  Caller,
+  Caller,
+];
+
 const VALUE = Buffer.from('the value of db');
 const VIEW = viewNode(WEB);
 const FILE = fileNode(WEB, 'payments/db@1' as TargetPath);

@@ -3,6 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { ERRNO } from '../../../fuse/errno.ts';
 import { FuseError } from '../../../fuse/errors.ts';
 import { Session } from '../../../fuse/session.ts';
+import type { Attributes, DirectoryEntry } from '../../../fuse/tree.ts';
 import {
   Conversation,
   init,
@@ -27,14 +28,14 @@ describe('INIT', () => {
     const [major, minor, readahead, flags] = [0, 4, 8, 12].map((at) => payload.readUInt32LE(at));
     expect({ major, minor, readahead, flags }).toEqual({
       major: 7,
-      minor: 40,
+      minor: 45,
       readahead: 0,
-      flags: (1 << 18) | (1 << 22),
+      flags: (1 << 13) | (1 << 14) | (1 << 18) | (1 << 22),
     });
     expect(payload.readUInt32LE(20), 'max_write').toBe(4096);
     expect(payload.readUInt16LE(28), 'max_pages').toBe(32);
     expect(payload.readUInt32LE(32), 'flags2').toBe(0);
-    expect(talk.session.agreement).toEqual({ minor: 40, flags });
+    expect(talk.session.agreement).toEqual({ minor: 45, flags });
   });
 
   it.each([31, 36, 39])('follows a kernel that speaks 7.%i', (minor) => {
@@ -130,7 +131,7 @@ describe('names, attributes and links', () => {
       return ERRNO.ENOENT;
     };
     new Conversation(tree).ask(lookup(1, 'x'));
-    expect(callers).toEqual([{ uid: 1000, gid: 1001, tid: 4242 }]);
+    expect(callers).toEqual([{ uid: 1000, gid: 1001, tid: 4242, request: 1 }]);
   });
 });
 
@@ -170,13 +171,14 @@ describe('files', () => {
     const talk = new Conversation();
     const session = new Session({
       tree: new StaticTree(),
+      requestBuffer: read(NODE.hello, NODE.hello, 0, 4096),
       replyBuffer: talk.buffer,
       send: () => {
         throw new Error('device gone');
       },
       onFault: () => undefined,
     });
-    expect(() => session.handle(read(NODE.hello, NODE.hello, 0, 4096))).toThrow('device gone');
+    expect(() => session.handle(80)).toThrow('device gone');
     expect(talk.isWiped()).toBe(true);
   });
 
@@ -227,11 +229,8 @@ describe('files', () => {
 });
 
 describe('directories', () => {
-  const opendir = (talk: Conversation, node: number) =>
-    talk.ask(message(27, node, u32(0, 0))).payload.readBigUInt64LE(0);
-
-  function page(talk: Conversation, node: number, handle: bigint, offset: bigint, size: number) {
-    const { payload } = talk.ask(readdir(node, handle, offset, size));
+  function page(talk: Conversation, node: number, offset: bigint, size: number) {
+    const { payload } = talk.ask(readdir(node, 0, offset, size));
     expect(payload.length).toBeLessThanOrEqual(size);
     const found: { name: string; next: bigint; type: number }[] = [];
     for (let at = 0; at < payload.length;) {
@@ -245,54 +244,108 @@ describe('directories', () => {
 
   it.each([40, 100, 4096])('pages through 300 entries in buffers of %i bytes', (size) => {
     const talk = new Conversation();
-    const handle = opendir(talk, NODE.many);
     const names: string[] = [];
     for (let offset = 0n, round = 0; round <= 303; round += 1) {
-      const entries = page(talk, NODE.many, handle, offset, size);
+      const entries = page(talk, NODE.many, offset, size);
       if (entries.length === 0) break;
       names.push(...entries.map(({ name }) => name));
       offset = entries.at(-1)!.next;
     }
-    expect(names).toEqual(['.', '..', ...MANY]);
+    expect(names.slice(0, 2)).toEqual(['.', '..']);
+    expect(names.slice(2).sort()).toEqual(MANY);
   });
 
-  it('keeps offsets stable while the directory changes', () => {
+  it('keeps offsets stable while the directory changes: what stays is neither skipped nor repeated', () => {
     const tree = new StaticTree();
     const talk = new Conversation(tree);
-    const handle = opendir(talk, NODE.many);
-    const [first] = page(talk, NODE.many, handle, 0n, 40);
-    tree.entries = () => [];
-    expect(page(talk, NODE.many, handle, first!.next + 1n, 40).map(({ name }) => name)).toEqual([
-      'entry-000',
-    ]);
-    expect(page(talk, NODE.many, opendir(talk, NODE.many), 0n, 4096)).toHaveLength(2);
+    const all = tree.entries(NODE.many) as readonly DirectoryEntry[];
+    const half = page(talk, NODE.many, 0n, 4000);
+    const seen = half.map(({ name }) => name).filter((name) => !name.startsWith('.'));
+    expect(seen.length).toBeGreaterThan(50);
+    const gone = new Set([...seen.slice(0, 20), 'entry-299']);
+    const added = Array.from({ length: 40 }, (_, i) => ({
+      node: 9000 + i,
+      name: `new-${i}`,
+      kind: 'file' as const,
+    }));
+    tree.entries = () => [...added, ...all.filter(({ name }) => !gone.has(name))];
+    const rest: string[] = [];
+    for (let offset = half.at(-1)!.next; ;) {
+      const entries = page(talk, NODE.many, offset, 1000);
+      if (entries.length === 0) break;
+      rest.push(...entries.map(({ name }) => name));
+      offset = entries.at(-1)!.next;
+    }
+    const stayed = MANY.filter((name) => !gone.has(name));
+    expect(
+      [...seen.filter((name) => !gone.has(name)), ...rest.filter((name) => name.startsWith('entry'))].sort(),
+    ).toEqual(stayed);
+    expect(new Set(rest).size).toBe(rest.length);
+  });
+
+  it('gives names with one hash offsets of their own', () => {
+    // FNV-1a of these two is equal.
+    const tree = new StaticTree();
+    tree.entries = () =>
+      ['costarring', 'liquid'].map((name, i) => ({ node: 10 + i, name, kind: 'file' as const }));
+    const talk = new Conversation(tree);
+    const entries = page(talk, NODE.root, 2n, 4096);
+    expect(entries.map(({ name }) => name)).toEqual(['costarring', 'liquid']);
+    expect(entries[1]!.next - entries[0]!.next).toBe(1n);
+    expect(page(talk, NODE.root, entries[0]!.next, 4096).map(({ name }) => name)).toEqual(['liquid']);
+    expect(entries.every(({ next }) => next < 2n ** 31n)).toBe(true);
   });
 
   it('tells kinds apart', () => {
     const talk = new Conversation();
-    const types = page(talk, NODE.root, opendir(talk, NODE.root), 0n, 4096).map(({ name, type }) => [
-      name,
-      type,
-    ]);
+    const types = page(talk, NODE.root, 0n, 4096).map(({ name, type }) => [name, type]);
     expect(Object.fromEntries(types)).toEqual({ '.': 4, '..': 4, hello: 8, big: 8, link: 10, many: 4 });
   });
 
-  it('refuses a buffer too small for one entry, and a handle that is closed', () => {
-    const talk = new Conversation();
-    const handle = opendir(talk, NODE.many);
-    expect(talk.ask(readdir(NODE.many, handle, 0, 16)).error).toBe(ERRNO.EINVAL);
-    expect(talk.ask(message(29, NODE.many, u64(handle), u32(0, 0), u64(0))).error).toBe(0);
-    expect(talk.ask(readdir(NODE.many, handle, 0, 4096)).error).toBe(ERRNO.EBADF);
+  it('refuses a buffer too small for one entry', () => {
+    expect(new Conversation().ask(readdir(NODE.many, 0, 0, 16)).error).toBe(ERRNO.EINVAL);
   });
 
-  it('bounds how many are open, and how large one is', () => {
+  it('keeps nothing for whoever has one open, and bounds how large one is', () => {
     const tree = new StaticTree();
     const talk = new Conversation(tree);
-    for (let count = 0; count < 4096; count += 1) opendir(talk, NODE.root);
-    expect(talk.ask(message(27, NODE.root, u32(0, 0))).error).toBe(ERRNO.ENFILE);
+    expect(talk.ask(message(27, NODE.root, u32(0, 0))).payload.readBigUInt64LE(0)).toBe(0n);
+    expect(talk.ask(message(29, NODE.root, u64(0), u32(0, 0), u64(0))).error).toBe(0);
     tree.entries = () =>
       Array.from({ length: 65_537 }, (_, index) => ({ node: 2, name: `n${index}`, kind: 'file' as const }));
-    expect(new Conversation(tree).ask(message(27, NODE.root, u32(0, 0))).error).toBe(ERRNO.EOVERFLOW);
+    expect(talk.ask(readdir(NODE.root, 0, 0, 4096)).error).toBe(ERRNO.EOVERFLOW);
+  });
+
+  it('READDIRPLUS brings what lasts, counted as looked up, and leaves the rest to be asked for', () => {
+    const tree = new StaticTree();
+    const lookup = tree.lookup.bind(tree);
+    tree.lookup = (parent, name) => {
+      const found = lookup(parent, name);
+      return typeof found === 'number' ? found : { ...found, lasting: name !== 'link' };
+    };
+    const talk = new Conversation(tree);
+    const { payload } = talk.ask(message(44, NODE.root, u64(0, 2), u32(4096, 0), u64(0), u32(0, 0)));
+    const found: Record<string, number[]> = {};
+    for (let at = 0; at < payload.length;) {
+      const length = payload.readUInt32LE(at + 128 + 16);
+      const name = payload.toString('utf8', at + 128 + 24, at + 128 + 24 + length);
+      found[name] = [
+        Number(payload.readBigUInt64LE(at)),
+        payload.readUInt32LE(at + 16),
+        payload.readUInt32LE(at + 128),
+      ];
+      at += 128 + Math.ceil((24 + length) / 8) * 8;
+    }
+    expect(found).toEqual({
+      hello: [NODE.hello, 3600, NODE.hello],
+      big: [NODE.big, 3600, NODE.big],
+      many: [NODE.many, 3600, NODE.many],
+      link: [0, 0, NODE.link],
+    });
+    expect(tree.lookups).toBe(3);
+    talk.delivers = false;
+    talk.ask(message(44, NODE.root, u64(0, 2), u32(4096, 0), u64(0), u32(0, 0)));
+    expect(tree.lookups, 'given back when nobody got them').toBe(3);
   });
 
   it.each(['', 'a/b', 'a\0b', 'x'.repeat(256)])(
@@ -301,7 +354,7 @@ describe('directories', () => {
       const tree = new StaticTree();
       tree.entries = () => [{ node: 2, name, kind: 'file' }];
       const talk = new Conversation(tree);
-      expect(talk.ask(message(27, NODE.root, u32(0, 0))).error).toBe(ERRNO.EACCES);
+      expect(talk.ask(readdir(NODE.root, 0, 0, 4096)).error).toBe(ERRNO.EACCES);
       expect(talk.faults).toHaveLength(1);
     },
   );
@@ -311,11 +364,11 @@ describe('what is not served', () => {
   it.each([4, 6, 8, 9, 10, 11, 12, 13, 16, 21, 24, 35, 43, 45, 47, 51])(
     'write operation %i is EROFS',
     (opcode) => {
-      expect(new Conversation().ask(message(opcode, 1, Buffer.alloc(64))).error).toBe(ERRNO.EROFS);
+      expect(new Conversation().ask(message(opcode, 1, Buffer.alloc(88))).error).toBe(ERRNO.EROFS);
     },
   );
 
-  it.each([22, 23, 40, 44, 46, 52, 999, 0xffff_ffff])('operation %i is ENOSYS', (opcode) => {
+  it.each([31, 33, 37, 39, 46, 48, 50, 999, 0xffff_ffff])('operation %i is ENOSYS', (opcode) => {
     expect(new Conversation().ask(message(opcode, 1, Buffer.alloc(64))).error).toBe(ERRNO.ENOSYS);
   });
 
@@ -334,6 +387,127 @@ describe('what is not served', () => {
     ].flatMap((bytes) => talk.say(bytes));
     expect(replies).toEqual([]);
     expect(tree.lookups).toBe(0);
+  });
+});
+
+describe('extended attributes', () => {
+  const tree = new StaticTree();
+  Object.assign(tree, {
+    xattrs: () =>
+      new Map([
+        ['user.lapse.version', '3'],
+        ['user.x', 'é'],
+      ]),
+  });
+  const get = (name: string, size: number) =>
+    new Conversation(tree).ask(message(22, NODE.hello, u32(size, 0), Buffer.from(`${name}\0`)));
+  const list = (size: number) => new Conversation(tree).ask(message(23, NODE.hello, u32(size, 0)));
+
+  it('gives a value, its length, and ERANGE when there is too little room', () => {
+    expect(get('user.lapse.version', 16).payload.toString()).toBe('3');
+    expect(get('user.x', 0).payload).toEqual(u32(2, 0));
+    expect(get('user.x', 1).error).toBe(ERRNO.ERANGE);
+    expect(get('user.y', 16).error).toBe(ERRNO.ENODATA);
+  });
+
+  it('lists names', () => {
+    expect(list(100).payload.toString()).toBe('user.lapse.version\0user.x\0');
+    expect(list(0).payload).toEqual(u32(26, 0));
+    expect(list(25).error).toBe(ERRNO.ERANGE);
+  });
+
+  it('has none where the tree knows none', () => {
+    const talk = new Conversation();
+    expect(talk.ask(message(22, NODE.hello, u32(16, 0), Buffer.from('user.x\0'))).error).toBe(ERRNO.ENODATA);
+    expect(talk.ask(message(23, NODE.hello, u32(16, 0))).payload).toHaveLength(0);
+  });
+});
+
+describe('statx and poll', () => {
+  it('STATX tells what GETATTR tells', () => {
+    const { payload } = new Conversation().ask(message(52, NODE.hello, u32(0, 0), u64(0), u32(0, 0xfff)));
+    expect(payload).toHaveLength(288);
+    const at = 32;
+    expect(payload.readUInt32LE(at), 'mask').toBe(0x7ff);
+    expect(payload.readUInt32LE(at + 16), 'nlink').toBe(1);
+    expect(payload.readUInt16LE(at + 28), 'mode').toBe(0o100444);
+    expect(Number(payload.readBigUInt64LE(at + 32)), 'ino').toBe(NODE.hello);
+    expect(Number(payload.readBigUInt64LE(at + 40)), 'size').toBe(HELLO.length);
+    expect(Number(payload.readBigInt64LE(at + 112)), 'mtime').toBe(MTIME);
+  });
+
+  it('a file can be read without waiting', () => {
+    expect(
+      new Conversation().ask(message(40, NODE.hello, u64(0, 0), u32(0, 0))).payload.readUInt32LE(0),
+    ).toBe(0x41);
+  });
+});
+
+describe("the server's own requests", () => {
+  /** The messages come from thread 4242; this process' own first thread has its number. */
+  const mine = (bytes: Buffer): Buffer => {
+    const copy = Buffer.from(bytes);
+    copy.writeUInt32LE(process.pid, 32);
+    return copy;
+  };
+  const name = (text: string) => Buffer.from(`${text}\0`);
+  const requests = {
+    create: message(35, NODE.root, u32(0o102, 0, 0, 0), name('fresh')),
+    remove: message(10, NODE.root, name('hello')),
+    rename: message(12, NODE.root, u64(NODE.root), name('a'), name('b')),
+    rename2: message(45, NODE.root, u64(NODE.root), u32(0, 0), name('a'), name('b')),
+    truncate: message(4, NODE.hello, Buffer.alloc(88)),
+    openToWrite: open(NODE.hello, 2),
+  };
+
+  function own() {
+    const calls: unknown[][] = [];
+    const tree = new StaticTree();
+    const file = tree.attributes(NODE.hello) as Attributes;
+    Object.assign(tree, {
+      own: {
+        create: (...words: unknown[]) => (calls.push(['create', ...words]), file),
+        remove: (...words: unknown[]) => (calls.push(['remove', ...words]), 0),
+        rename: (...words: unknown[]) => (calls.push(['rename', ...words]), 0),
+      },
+    });
+    return { tree, calls, talk: new Conversation(tree) };
+  }
+
+  it('reach the tree', () => {
+    const { calls, talk } = own();
+    for (const bytes of Object.values(requests)) expect(talk.ask(mine(bytes)).error).toBe(0);
+    expect(calls).toEqual([
+      ['create', NODE.root, 'fresh'],
+      ['remove', NODE.root, 'hello'],
+      ['rename', NODE.root, 'a', 'b'],
+      ['rename', NODE.root, 'a', 'b'],
+    ]);
+  });
+
+  it.each(Object.entries(requests))('%s by anybody else is EROFS', (_, bytes) => {
+    const { calls, talk } = own();
+    expect(talk.ask(bytes).error).toBe(ERRNO.EROFS);
+    expect(calls).toEqual([]);
+  });
+
+  it('a descriptor for writing reads nothing, and its release is not the tree’s', () => {
+    const { tree, talk } = own();
+    const handle = talk.ask(mine(requests.openToWrite)).payload.readBigUInt64LE(0);
+    expect(talk.ask(mine(read(NODE.hello, handle, 0, 16))).error).toBe(ERRNO.EBADF);
+    tree.opened.add(NODE.hello);
+    talk.ask(release(NODE.hello, Number(handle)));
+    expect(tree.opened.size).toBe(1);
+  });
+
+  it('renames within one directory only, and needs both names', () => {
+    const { calls, talk } = own();
+    expect(talk.ask(mine(message(12, NODE.root, u64(NODE.many), name('a'), name('b')))).error).toBe(
+      ERRNO.EROFS,
+    );
+    expect(talk.ask(mine(message(12, NODE.root, u64(NODE.root), name('a')))).error).toBe(ERRNO.EINVAL);
+    expect(talk.ask(mine(message(12, NODE.root, u64(NODE.root), Buffer.from('a')))).error).toBe(ERRNO.EINVAL);
+    expect(calls).toEqual([]);
   });
 });
 
