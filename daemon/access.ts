@@ -14,13 +14,20 @@ export type Denial =
   /** The host had no news for longer than the lease. */
   | 'lease-over';
 
+/** The server's own process, which walks every view to tell watchers what has changed, and may read nothing. */
+export const SERVER: unique symbol = Symbol('server');
+
+/** Who asks: a workload, the server itself, or undefined for anybody else. */
+export type Who = Workload | typeof SERVER | undefined;
+
 /** May the caller enter a view? */
-export function enter(caller: Workload | undefined, view: Workload): Denial | undefined {
-  if (caller === undefined) return 'unknown-caller';
-  return caller === view ? undefined : 'foreign-view';
+export function enter(who: Who, view: Workload): Denial | undefined {
+  if (who === undefined) return 'unknown-caller';
+  return who === view || who === SERVER ? undefined : 'foreign-view';
 }
 
 /** May the caller have the bytes of a file of a view? */
-export function admit(caller: Workload | undefined, view: Workload, leaseHolds: boolean): Denial | undefined {
-  return enter(caller, view) ?? (leaseHolds ? undefined : 'lease-over');
+export function admit(who: Who, view: Workload, leaseHolds: boolean): Denial | undefined {
+  if (who === SERVER) return 'foreign-view';
+  return enter(who, view) ?? (leaseHolds ? undefined : 'lease-over');
 }

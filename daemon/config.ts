@@ -29,6 +29,8 @@ export interface Config {
   readonly slots: number;
   /** How long plaintext lingers after the last close, in milliseconds. */
   readonly lingerMs: number;
+  /** How long the server may give no sign of life before it counts as dead, in milliseconds. */
+  readonly deadAfterMs: number;
 }
 
 const DEFAULTS = {
@@ -39,8 +41,10 @@ const DEFAULTS = {
   arena: '6 MiB',
   slots: 1024,
   linger: '10s',
+  dead_after: '1s',
 } as const;
 
+const DEAD_AFTER_MS = { least: 500, most: 60_000 } as const;
 const ARENA = { least: 1 << 20, most: 1 << 30 } as const;
 
 const KEYS = ['service', 'root', 'pool_keys', 'workload', ...Object.keys(DEFAULTS)];
@@ -90,6 +94,7 @@ export function parseConfig(text: string, where: string): Config {
     arena: reader.bytes('arena'),
     slots: reader.integer('slots', 1, 65_536),
     lingerMs: reader.milliseconds('linger'),
+    deadAfterMs: reader.deadAfter('dead_after'),
   };
 }
 
@@ -164,6 +169,14 @@ class Reader {
     const [, digits, unit] = /^(\d{1,6})(ms|s|m)$/.exec(this.string(key)) ?? [];
     if (digits === undefined) throw this.malformed(key, 'must be a time like "10s"');
     return Number(digits) * ({ ms: 1, s: 1000, m: 60_000 }[unit ?? 'ms'] ?? 1);
+  }
+
+  /** Less than a few heartbeats would take a busy machine for a dead server. */
+  deadAfter(key: string): number {
+    const ms = this.milliseconds(key);
+    if (ms < DEAD_AFTER_MS.least || ms > DEAD_AFTER_MS.most)
+      throw this.malformed(key, 'must be from 500ms to 60s');
+    return ms;
   }
 
   #absolute(key: string, path: unknown): string {

@@ -16,6 +16,8 @@ export type DaemonCode =
   | 'workload-conflict'
   | 'cgroup-unusable'
   | 'worker-failed'
+  | 'mount-gone'
+  | 'holder-failed'
   | 'control-unavailable'
   | 'hook-refused';
 

@@ -1,23 +1,33 @@
-// Assembles the daemon and owns its life: start lapsed, follow the service, serve, and end in order. On a fatal
-// error nothing may hang: everything is denied by zeroing the vault, the mount goes, and the process kills itself,
-// since an ordinary exit would wait for ever for a thread that sits in a read.
+// Assembles the daemon and owns its life: start lapsed, follow the service, serve, and end in order, or leave everything
+// to the next one. On a fatal error nothing may hang: the vault is zeroed and the process kills itself, since an ordinary
+// exit would wait for ever for a thread that sits in a read; the holder then starts the next, or takes the mount away.
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
 import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { systemClock } from '../client/clock.ts';
+import type { Clock } from '../client/clock.ts';
 import { httpTransport } from '../client/transport.ts';
 import { TrustStore } from '../client/trust-store.ts';
 import { Updater } from '../client/updater.ts';
+import { EXIT, Held } from '../fuse/hold/held.ts';
 import type { Config } from './config.ts';
 import { startControl } from './control/server.ts';
-import { startEngine } from './engine.ts';
+import { runDirectory } from './engine/places.ts';
+import { startEngine } from './engine/start.ts';
+import type { Engine } from './engine/start.ts';
 import { DaemonError } from './errors.ts';
 import { Follower } from './follower.ts';
-import type { Invalidator } from './invalidator.ts';
+import { WorkloadRegistry } from './identity/workloads.ts';
 import { Lease } from './lease.ts';
 import { Loader } from './loader.ts';
 import type { Log } from './log.ts';
+import { ServedRecord } from './runtime/served-file.ts';
+import { StateFile } from './runtime/state-file.ts';
+import { readWorkloads, writeWorkloads } from './runtime/workloads-file.ts';
+import type { Invalidator } from './server.ts';
 import { Serving } from './serving.ts';
+import { EMPTY_TABLE } from './table.ts';
 import { Arena, lockedMemory } from './vault/arena.ts';
 import { Keyring } from './vault/keyring.ts';
 import { SlotTable } from './vault/slot.ts';
@@ -25,6 +35,8 @@ import { Vault } from './vault/vault.ts';
 
 const TICK_MS = 100;
 const SWEEP_MS = 1000;
+/** How often the holder hears that both threads live, in milliseconds. */
+const BEAT_MS = 100;
 /** How long an orderly end may take, in milliseconds, before the process kills itself. */
 const END_MS = 1800;
 
@@ -34,8 +46,21 @@ export interface DaemonParts {
   readonly wrapInvalidator?: (real: Invalidator) => Invalidator;
 }
 
-/** Runs until SIGTERM or SIGINT; rejects when it cannot start. */
-export async function runDaemon(config: Config, log: Log, parts: DaemonParts = {}): Promise<void> {
+/**
+ * Runs until SIGTERM or SIGINT, or until the next one takes over; rejects when it cannot start. `phase` is what the holder
+ * gave (fuse/hold); the engine "fuse-native" has none.
+ */
+export async function runDaemon(
+  config: Config,
+  log: Log,
+  phase: string | undefined,
+  parts: DaemonParts = {},
+): Promise<void> {
+  const held = config.engine === 'kernel' ? new Held(phase) : undefined;
+  // Before there is a mount, and for good: a signal that nobody handles would leave the mount behind.
+  const ending = new AbortController();
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ending.abort());
+
   const clock = systemClock();
   const anchor = await readAnchor(config.root);
   const keyring = await Keyring.read(config.poolKeys);
@@ -57,12 +82,9 @@ export async function runDaemon(config: Config, log: Log, parts: DaemonParts = {
   process.on('uncaughtException', fatal);
   process.on('unhandledRejection', fatal);
 
-  // Before there is a mount, and for good: a signal that nobody handles would leave the mount behind.
-  const ending = new AbortController();
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ending.abort());
-
-  const real = await startEngine({
+  const engine = await startEngine({
     config,
+    held,
     clock,
     log,
     memory,
@@ -71,34 +93,103 @@ export async function runDaemon(config: Config, log: Log, parts: DaemonParts = {
     lease,
     onOpened: (slot) => vault.noteOpened(slot),
     onFailure: fatal,
+    onGone: () => fatal(new DaemonError('mount-gone', 'the mount was taken away')),
     worker: parts.worker ?? new URL('./worker.ts', import.meta.url),
   });
+  const real = engine.server;
   const server = { ...real, invalidator: parts.wrapInvalidator?.(real.invalidator) ?? real.invalidator };
-  const serving = new Serving({ realm: updater.realm, clock, lease, vault, server, onFailure: fatal });
+  const run = runDirectory(config.control);
+  const workloadsFile = new StateFile(join(run, 'workloads.json'));
+  const served = new ServedRecord(new StateFile(join(run, 'served.json')));
+  const serving = new Serving({
+    realm: updater.realm,
+    clock,
+    lease,
+    vault,
+    server,
+    record: {
+      async extend(table) {
+        served.extend(table);
+        await engine.remember(served.nodes);
+      },
+      async reduce(table) {
+        served.reduce(table);
+        await engine.remember(served.nodes);
+      },
+    },
+    onFailure: fatal,
+  });
   serving.loadWith((events) => new Loader(transport, keyring, vault, events));
   const follower = new Follower({ updater, transport, serving, lease, clock, log });
+  using _tick = clock.every(TICK_MS, () => serving.tick());
+  using _sweep = clock.every(SWEEP_MS, () => serving.sweep());
 
-  try {
-    const control = await startControl(config.control, { serving, follower, updater, lease, vault, clock });
-    using _tick = clock.every(TICK_MS, () => serving.tick());
-    using _sweep = clock.every(SWEEP_MS, () => serving.sweep());
-    log.info(`serving ${config.mount}, control on ${config.control}`);
+  if (held?.phase === 'next') {
     void follower.run(ending.signal);
-    await aborted(ending.signal);
-    const late = clock.deadline(END_MS);
-    late.addEventListener('abort', () => fatal(new DaemonError('worker-failed', 'the end took too long')));
-    await control.close();
-    await serving.end();
-  } finally {
-    vault[Symbol.dispose]();
-    await server.close();
+    await serving.settled;
+    held.ready();
+    await held.go;
   }
+  using _beats = beating(engine, clock, ending, log);
+  if (held?.phase !== 'next') held?.ready();
+  await engine.takeOver();
+  const workloads = new WorkloadRegistry({
+    known: restored(() => readWorkloads(workloadsFile), log),
+    save: (list) => writeWorkloads(workloadsFile, list),
+  });
+  await serving.begin(held === undefined || held.phase === 'fresh' ? EMPTY_TABLE : served.read(), workloads);
+  const control = await startControl(config.control, { serving, follower, updater, lease, vault, clock });
+  if (held?.phase !== 'next') void follower.run(ending.signal);
+  log.info(`serving ${config.mount}, control on ${config.control}`);
+
+  const yielding = await Promise.race([aborted(ending.signal), held?.yield.then(() => true) ?? never]);
+  const late = clock.deadline(END_MS);
+  late.addEventListener('abort', () => fatal(new DaemonError('worker-failed', 'the end took too long')));
+  await control.close();
+  if (yielding) {
+    await engine.handOver();
+    vault[Symbol.dispose]();
+    log.info('the next one serves now');
+    process.exit(EXIT.yielded);
+  }
+  await serving.end();
+  vault[Symbol.dispose]();
+  await engine.close();
   log.info('ended; nothing is mounted any more');
-  process.exit(process.exitCode ?? 0);
+  process.exit(process.exitCode ?? EXIT.ended);
 }
 
-async function aborted(signal: AbortSignal): Promise<void> {
+const never = new Promise<never>(() => undefined);
+
+/** Beats until nobody hears it any more: then this one must end, for nobody would withdraw in its place. */
+function beating(engine: Engine, clock: Clock, ending: AbortController, log: Log): Disposable {
+  let under = false;
+  return clock.every(BEAT_MS, () => {
+    if (under || ending.signal.aborted) return;
+    under = true;
+    engine
+      .beat()
+      .catch((error: unknown) => {
+        log.error(`ending: ${(error as Error).message}`);
+        ending.abort();
+      })
+      .finally(() => (under = false));
+  });
+}
+
+/** Registrations that cannot be read are none: then every container is an unknown caller. */
+function restored<T>(read: () => readonly T[], log: Log): readonly T[] {
+  try {
+    return read();
+  } catch (error) {
+    log.error(`the registrations are lost: ${(error as Error).message}`);
+    return [];
+  }
+}
+
+async function aborted(signal: AbortSignal): Promise<false> {
   if (!signal.aborted) await once(signal, 'abort');
+  return false;
 }
 
 async function readAnchor(path: string): Promise<Uint8Array> {
@@ -113,7 +204,8 @@ function die(error: unknown, config: Config, vault: Vault, log: Log): never {
   try {
     log.error(`fatal: ${error instanceof Error ? error.message : String(error)}`);
     vault[Symbol.dispose]();
-    spawnSync('umount', ['-i', '-c', '-l', '--', config.mount], { timeout: 1000, stdio: 'ignore' });
+    if (config.engine === 'fuse-native')
+      spawnSync('umount', ['-i', '-c', '-l', '--', config.mount], { timeout: 1000, stdio: 'ignore' });
   } finally {
     process.kill(process.pid, 'SIGKILL');
   }

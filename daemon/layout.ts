@@ -56,18 +56,22 @@ function withoutCollisions(
 
 /** Every held live version in every view that is granted it; the newest held one bears the name. */
 function filesOf(secret: Secret, held: ReadonlyMap<TargetPath, Held>): readonly ServedFile[] {
-  const versions = liveVersions(secret).flatMap((live) => {
-    const loaded = held.get(live.path);
-    return loaded ? [{ path: live.path, loaded }] : [];
+  const ends = new Map(secret.superseded.map(({ path, overlapEnd }) => [path, overlapEnd]));
+  const versions = liveVersions(secret).flatMap(({ path, version }) => {
+    const loaded = held.get(path);
+    return loaded ? [{ path, version, loaded, expires: ends.get(path) }] : [];
   });
   return secret.grants.flatMap(({ workload, file, uid, gid, mode }) =>
-    versions.map(({ path, loaded }, i) => ({
+    versions.map(({ path, version, loaded, expires }, i) => ({
       node: fileNode(workload, path),
       view: workload,
       file,
       path,
+      version,
+      ...(expires === undefined ? {} : { expires }),
       named: i === 0,
       slot: loaded.slot,
+      generation: loaded.generation,
       size: loaded.size,
       uid,
       gid,

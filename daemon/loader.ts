@@ -23,6 +23,8 @@ export interface LoaderEvents {
   /** Asked right before loading: a version may have been revoked while its envelope was fetched. */
   wanted(path: TargetPath): boolean;
   loaded(path: TargetPath, loaded: Loaded): void;
+  /** Everything that was asked for is loaded, or failed. */
+  idle(): void;
 }
 
 export class Loader {
@@ -41,6 +43,10 @@ export class Loader {
     this.#keyring = keyring;
     this.#vault = vault;
     this.#events = events;
+  }
+
+  get idle(): boolean {
+    return this.#busy.size === 0;
   }
 
   /** Forgets why versions failed that nobody wants any more. */
@@ -76,6 +82,7 @@ export class Loader {
       }
     }
     this.#running--;
+    if (this.idle) this.#events.idle();
   }
 
   async #load({ live, context }: Order): Promise<void> {

@@ -1,9 +1,12 @@
-// `lapsed`, the host daemon. Without a subcommand it serves; `lapsed status` asks the one that runs.
+// `lapsed`, the host daemon. Without a subcommand it becomes the holder, which runs `lapsed serve`; `lapsed status` asks
+// the one that runs.
 import { Command } from 'commander';
 import { systemClock } from '../client/clock.ts';
 import { isLapseError } from '../manifest/errors.ts';
+import { fileURLToPath } from 'node:url';
 import { readConfig } from './config.ts';
 import { callControl } from './control/client.ts';
+import { hold } from './hold.ts';
 import { runDaemon } from './lapsed.ts';
 import { stderrLog } from './log.ts';
 
@@ -22,7 +25,14 @@ A configuration:
 
 It needs root, /dev/fuse and locked memory. Containers bind the parent of its mount, /run/lapse, with rslave.`,
   )
-  .action(() => attempt(async () => runDaemon(await readConfig(configPath()), stderrLog())));
+  .action(() => attempt(start));
+
+program
+  .command('serve', { hidden: true })
+  .argument('<phase>', 'which the holder gives')
+  .action((phase: string) =>
+    attempt(async () => runDaemon(await readConfig(configPath()), stderrLog(), phase)),
+  );
 
 program
   .command('status')
@@ -31,6 +41,12 @@ program
 
 function configPath(): string {
   return program.opts<{ config: string }>().config;
+}
+
+async function start(): Promise<void> {
+  const config = await readConfig(configPath());
+  if (config.engine !== 'kernel') return runDaemon(config, stderrLog(), undefined);
+  hold(config, [fileURLToPath(import.meta.url), '--config', configPath(), 'serve']);
 }
 
 async function status(): Promise<void> {
@@ -47,7 +63,7 @@ async function attempt(work: () => Promise<void>): Promise<void> {
       typeof error === 'object' && error !== null && 'code' in error ? String(error.code) : 'internal';
     const message = error instanceof Error ? error.message : String(error);
     process.stderr.write(`lapsed: ${message} [${isLapseError(error) ? error.code : code}]\n`);
-    process.exitCode = 1;
+    process.exit(1);
   }
 }
 

@@ -1,6 +1,6 @@
 // The serving thread: a worker that sits in blocking reads on /dev/fuse. It shares the arena, the slots and the
-// lease with the main thread, learns the table from messages, and never waits for an answer. It reports three
-// things: that it is ready, which slot it decrypted, and faults.
+// lease with the main thread, learns the table from messages, and never waits for an answer. It reports that it is
+// ready, which slot it decrypted, and faults. The next server's waits until the one before has ended.
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from '../client/clock.ts';
@@ -8,7 +8,8 @@ import { serve } from '../fuse/engine/kernel.ts';
 import { CgroupReader } from './identity/cgroup.ts';
 import { findWorkload } from './identity/workloads.ts';
 import { Lease } from './lease.ts';
-import type { Table } from './table.ts';
+import type { Agreement } from '../fuse/negotiation.ts';
+import type { Shown } from './table.ts';
 import { SecretFiles } from './tree/secret-file.ts';
 import { SecretTree } from './tree/secret-tree.ts';
 import type { Identify } from './tree/secret-tree.ts';
@@ -19,9 +20,13 @@ import { SlotTable } from './vault/slot.ts';
 
 export interface ThreadData {
   readonly device: number;
+  /** What an earlier server agreed on with the kernel. */
+  readonly agreement?: Agreement;
   readonly arena: SharedArrayBuffer;
   readonly slots: SharedArrayBuffer;
   readonly lease: SharedArrayBuffer;
+  /** One Int32: 0 as long as the device is not to be read. */
+  readonly go: SharedArrayBuffer;
   /** One Int32: not 0 when the thread shall stop. */
   readonly stop: SharedArrayBuffer;
   /** Where replies are made: in the arena, since they hold plaintext. */
@@ -30,7 +35,8 @@ export interface ThreadData {
 }
 
 export type ThreadReport =
-  | { readonly kind: 'ready' }
+  | { readonly kind: 'ready'; readonly agreement: Agreement }
+  | { readonly kind: 'first'; readonly unique: bigint }
   | { readonly kind: 'opened'; readonly slot: number }
   | { readonly kind: 'fault'; readonly message: string }
   | { readonly kind: 'ended'; readonly reason: 'stopped' | 'unmounted' };
@@ -49,29 +55,32 @@ export function identifyByCgroup(): Identify {
   };
 }
 
-function nextTable(tables: MessagePort): Table | undefined {
-  const next = receiveMessageOnPort(tables) as { readonly message: Table } | undefined;
+function nextTable(tables: MessagePort): Shown | undefined {
+  const next = receiveMessageOnPort(tables) as { readonly message: Shown } | undefined;
   return next?.message;
 }
 
 export function runServingThread(parts: ThreadParts = {}): void {
-  const { device, arena, slots, lease, stop, reply, tables } = workerData as ThreadData;
+  const { device, agreement, arena, slots, lease, go, stop, reply, tables } = workerData as ThreadData;
   const report = (message: ThreadReport): void => parentPort?.postMessage(message);
   const table = new SlotTable(slots);
   const opener = new VaultOpener(table, arena, (slot) => report({ kind: 'opened', slot }), parts.decrypt);
   const clock = systemClock();
-  const files = new SecretFiles(opener, table, new Lease(() => clock.boot(), lease));
+  const files = new SecretFiles(opener, new Lease(() => clock.boot(), lease));
   const tree = new SecretTree(parts.identify ?? identifyByCgroup(), files);
   const stopFlag = new Int32Array(stop);
+  Atomics.wait(new Int32Array(go), 0, 0);
   const reason = serve({
     device,
+    ...(agreement && { agreement }),
     tree,
     replyBuffer: new Uint8Array(arena, reply.offset, reply.length),
     drain: () => {
       for (let next = nextTable(tables); next; next = nextTable(tables)) tree.show(next);
     },
     stopped: () => Atomics.load(stopFlag, 0) !== 0,
-    onReady: () => report({ kind: 'ready' }),
+    onReady: (agreed) => report({ kind: 'ready', agreement: agreed }),
+    onFirst: (unique) => report({ kind: 'first', unique }),
     onFault: (error) =>
       report({ kind: 'fault', message: error instanceof Error ? error.message : 'unknown' }),
   });

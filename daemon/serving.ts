@@ -1,7 +1,7 @@
 // What this host serves right now: brings the vault, the views and the kernel's caches to what the verified realm
-// says. A revocation takes three steps: the slot's state flips and its key and plaintext are zeroed, at once, for
-// both threads; the table without it is shown; the kernel forgets pages and names. Then it is in effect, and the
-// moment is noted. Loading runs apart from this and never delays a withdrawal.
+// says. A revocation begins in the vault: the slot's state flips and its key and plaintext are zeroed, at once, for both
+// threads; the presenter does the rest. Loading runs apart from this and never delays a withdrawal. Until all of the
+// first verified realm was loaded, or could not be, nothing counts as absent, and nothing is withdrawn.
 import type { Clock } from '../client/clock.ts';
 import type { RealmState, Secrets } from '../client/updater.ts';
 import type { LapseError } from '../manifest/errors.ts';
@@ -11,16 +11,18 @@ import { liveVersions } from '../manifest/realm/succession.ts';
 import { Effects } from './effects.ts';
 import type { RegisteredWorkload } from './identity/workloads.ts';
 import { WorkloadRegistry } from './identity/workloads.ts';
-import type { Server } from './invalidator.ts';
 import { layOut } from './layout.ts';
 import type { Held } from './layout.ts';
 import type { Lease } from './lease.ts';
 import type { Loader, Order } from './loader.ts';
 import { Overlaps } from './overlaps.ts';
+import { Presenter } from './presenter.ts';
+import type { Record } from './presenter.ts';
+import type { Server } from './server.ts';
 import { EMPTY_TABLE } from './table.ts';
 import type { Table } from './table.ts';
 import type { Loaded, Vault } from './vault/vault.ts';
-import { withdraw } from './withdrawal.ts';
+import { Watchers } from './watchers.ts';
 
 const NOTHING_PUSHED: ReadonlyMap<string, Uint8Array> = new Map();
 
@@ -30,6 +32,7 @@ export interface ServingParts {
   readonly lease: Lease;
   readonly vault: Vault;
   readonly server: Server;
+  readonly record: Record;
   /** Told of what went wrong while something was shown; the daemon cannot go on without that. */
   readonly onFailure: (error: unknown) => void;
 }
@@ -37,7 +40,10 @@ export interface ServingParts {
 export class Serving {
   readonly effects: Effects;
   readonly #parts: ServingParts;
-  readonly #workloads = new WorkloadRegistry();
+  #presenter: Presenter | undefined;
+  /** Since when this host has had what an earlier server of it told of; seconds since the epoch. */
+  #since: ReadonlyMap<TargetPath, number> = new Map();
+  #workloads = new WorkloadRegistry();
   readonly #overlaps: Overlaps;
   readonly #held = new Map<TargetPath, Held>();
   #loader: Loader | undefined;
@@ -47,6 +53,8 @@ export class Serving {
   #problems: readonly LapseError[] = [];
   #showing: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
+  readonly #settled = Promise.withResolvers<undefined>();
+  #isSettled = false;
   #mappingsLive = false;
   #ended = false;
 
@@ -54,6 +62,11 @@ export class Serving {
     this.#parts = parts;
     this.#overlaps = new Overlaps(parts.clock);
     this.effects = new Effects(parts.clock);
+  }
+
+  /** When everything that the first verified realm asks for is served. */
+  get settled(): Promise<undefined> {
+    return this.#settled.promise;
   }
 
   get table(): Table {
@@ -73,6 +86,7 @@ export class Serving {
       wanted: (path) =>
         !this.#ended && !this.#held.has(path) && this.#living().some(({ live }) => live.path === path),
       loaded: (path, loaded) => this.#take(path, loaded),
+      idle: () => this.#settle(),
     });
   }
 
@@ -85,7 +99,7 @@ export class Serving {
     this.effects.received();
     const kept = [...this.#secrets].filter(([namespace]) => state.failures.has(namespace));
     this.#secrets = new Map([...kept, ...state.secrets]);
-    return this.#settle(pushed);
+    return this.#bring(pushed);
   }
 
   register(entry: RegisteredWorkload): Promise<void> {
@@ -98,6 +112,25 @@ export class Serving {
     return this.#show();
   }
 
+  /**
+   * Before this, everything is made ready and nothing is shown. `told` is what an earlier server may have told the
+   * kernel, and the workloads are those that it knew.
+   */
+  begin(told: Table, workloads: WorkloadRegistry): Promise<void> {
+    const { server, record } = this.#parts;
+    this.#workloads = workloads;
+    const groups = new Map(workloads.list().map(({ cgroup, workload }) => [cgroup, workload]));
+    const watchers = new Watchers({ ...told, groups });
+    this.#since = new Map(told.files.map(({ path, mtime }) => [path, mtime]));
+    for (const [path, held] of this.#held) this.#held.set(path, { ...held, since: this.#sinceOf(path) });
+    this.#presenter = new Presenter({ server, record, told, effects: this.effects, watchers });
+    return this.#show();
+  }
+
+  #sinceOf(path: TargetPath): number {
+    return this.#since.get(path) ?? Math.floor(this.#parts.clock.now() / 1000);
+  }
+
   /** Once a second: containers that ended without a word. */
   sweep(): void {
     if (this.#workloads.sweep()) this.#attend(this.#show());
@@ -106,7 +139,7 @@ export class Serving {
   /** Ten times a second: overlaps that ended, and mappings when the lease is over (an mmap never asks). */
   tick(): void {
     const living = new Set(this.#living().map(({ live }) => live.path));
-    if ([...this.#held.keys()].some((path) => !living.has(path))) this.#attend(this.#settle(NOTHING_PUSHED));
+    if ([...this.#held.keys()].some((path) => !living.has(path))) this.#attend(this.#bring(NOTHING_PUSHED));
     const holds = this.#parts.lease.holds();
     if (!holds && this.#mappingsLive) this.#attend(this.#withdrawMappings());
     this.#mappingsLive = holds;
@@ -120,7 +153,7 @@ export class Serving {
     await this.#withdrawMappings();
   }
 
-  #settle(pushed: ReadonlyMap<string, Uint8Array>): Promise<void> {
+  #bring(pushed: ReadonlyMap<string, Uint8Array>): Promise<void> {
     const orders = this.#living();
     const living = new Set(orders.map(({ live }) => live.path));
     for (const [path, { slot }] of this.#held) {
@@ -142,7 +175,15 @@ export class Serving {
       orders.filter(({ live }) => !this.#held.has(live.path)),
       pushed,
     );
+    if (this.#loader?.idle ?? true) this.#isSettled = true;
     return this.#show();
+  }
+
+  /** The loader has nothing left to do. Not settled by it: a realm that was never verified asks for nothing. */
+  #settle(): void {
+    if (this.#isSettled) return;
+    this.#isSettled = true;
+    this.#attend(this.#show());
   }
 
   #living(): readonly Order[] {
@@ -160,7 +201,7 @@ export class Serving {
   }
 
   #take(path: TargetPath, loaded: Loaded): void {
-    this.#held.set(path, { ...loaded, since: Math.floor(this.#parts.clock.now() / 1000) });
+    this.#held.set(path, { ...loaded, since: this.#sinceOf(path) });
     this.#attend(this.#show());
   }
 
@@ -176,17 +217,17 @@ export class Serving {
   }
 
   async #showNow(): Promise<void> {
-    const { server, vault } = this.#parts;
-    const old = this.#table;
     const dead = this.#dead;
     this.#dead = [];
+    const settled = this.#isSettled;
     const { table, problems } = layOut(this.#allSecrets(), this.#held, this.#workloads.list());
     this.#table = table;
     this.#problems = problems;
-    await server.show(table);
-    await withdraw(server.invalidator, old, table);
-    this.effects.shown(old, table);
-    for (const slot of dead) vault.reclaim(slot);
+    const presenter = this.#presenter;
+    const announce = settled ? await presenter?.settled(table) : await presenter?.unsettled(table);
+    for (const slot of dead) this.#parts.vault.reclaim(slot);
+    if (settled) this.#settled.resolve(undefined);
+    await announce?.(() => this.#next !== undefined);
   }
 
   async #withdrawMappings(): Promise<void> {

@@ -1,14 +1,15 @@
-// The difference between two tables, told to the kernel: pages of files that nobody may reach any more, names that
-// are gone, names that lead elsewhere.
-import type { Invalidator } from './invalidator.ts';
+// The difference between two tables, told to the kernel: pages of files that nobody may reach any more, attributes that
+// changed, names that are gone, names that lead elsewhere.
+import type { Invalidator } from './server.ts';
 import type { ServedFile, Table } from './table.ts';
+import { nameOf } from './watchers.ts';
 
 /** Resolves when the kernel has forgotten everything that `next` no longer has. */
 export async function withdraw(invalidator: Invalidator, old: Table, next: Table): Promise<void> {
-  const reachable = new Set(reachableFiles(next).map((file) => file.node));
+  const reachable = new Map(reachableFiles(next).map((file) => [file.node, file]));
   const names = new Map(next.files.filter((file) => file.named).map((file) => [nameOf(file), file.node]));
   const views = new Map(old.views.map((view) => [view.workload, view.node]));
-  const gone = reachableFiles(old).filter((file) => !reachable.has(file.node));
+  const gone = reachableFiles(old).filter((file) => !sameAttributes(file, reachable.get(file.node)));
   const moved = old.files.filter((file) => file.named && names.get(nameOf(file)) !== file.node);
   await Promise.all([
     ...gone.map((file) => invalidator.pages(file.node)),
@@ -27,6 +28,9 @@ function reachableFiles(table: Table): readonly ServedFile[] {
   return table.files.filter((file) => present.has(file.view));
 }
 
-function nameOf({ view, file }: ServedFile): string {
-  return `${view}/${file}`;
+function sameAttributes(old: ServedFile, next: ServedFile | undefined): boolean {
+  return (
+    next !== undefined &&
+    (['size', 'uid', 'gid', 'mode', 'mtime'] as const).every((field) => old[field] === next[field])
+  );
 }

@@ -20,6 +20,10 @@ export type FuseErrorCode =
   | 'deadline'
   /** The kernel refused an invalidation: what it caches may still be visible. */
   | 'notify-failed'
+  /** What was started under a holder has none any more, or never had: nothing would take over, so it must end. */
+  | 'holder-gone'
+  /** What an earlier server left for the next is missing or malformed: nobody can go on where it ended. */
+  | 'state-invalid'
   /** The package fuse-native, or the library it needs, is not installed. */
   | 'engine-unavailable'
   /** fuse-native could not mount or unmount. */

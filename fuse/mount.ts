@@ -1,9 +1,11 @@
 /**
- * Mounting and unmounting. `mount` returns the device that must be served: until INIT was answered, whatever touches the
- * mountpoint (stat, ls, bind) blocks for good, so nobody may. `unmount` detaches without asking the file system, so it
- * works whether or not somebody serves; what is still open dies when the device is closed. Both are bounded by a signal.
+ * Mounting and unmounting, by mount(8) and umount(8); each is bounded by a signal, and a mount that somebody else made is
+ * never touched. A fresh mount's device must be served: until INIT was answered, whatever touches the mountpoint (stat,
+ * ls, bind) blocks for good, so nobody may. `unmount` and `abort` detach without asking the file system, so they work
+ * whether or not somebody serves.
  */
 import { closeSync } from 'node:fs';
+import { mkdir, rmdir } from 'node:fs/promises';
 import { run } from './command.ts';
 import { openDevice } from './device.ts';
 import { FuseError } from './errors.ts';
@@ -19,44 +21,103 @@ export interface MountOptions {
   readonly signal: AbortSignal;
 }
 
-export async function mount({ directory, fsname, subtype, signal }: MountOptions): Promise<number> {
-  const path = await canonical(directory);
+export interface AttachOptions extends MountOptions {
+  /**
+   * False where the server itself must be able to ask for changes (announce.ts): then the directory has to stand where
+   * nobody else enters, and others get it by `publish`.
+   */
+  readonly readOnly: boolean;
+}
+
+export interface PublishOptions {
+  /** Where the file system is attached. Its server answers already, and the directory around it is private. */
+  readonly from: string;
+  readonly to: string;
+  readonly signal: AbortSignal;
+}
+
+const PUBLIC = 'ro,nosuid,nodev,noexec';
+
+/** Opens a device and attaches it: the device must now be served, and closed at the end. */
+export async function mount(options: MountOptions): Promise<number> {
   const device = openDevice();
   try {
-    const parameters = ['-i', '-c', '-t', `fuse.${subtype}`, '-o', kernelOptions(), '--', fsname, path];
-    const { status, diagnostics } = await run('mount', parameters, { signal, inherit: device });
-    if (status === 0) return device;
-    throw new FuseError('mount-failed', `cannot mount on ${directory}: ${diagnostics}`);
+    await attach(device, { ...options, readOnly: true });
+    return device;
   } catch (error) {
     closeSync(device);
     throw error;
   }
 }
 
-export async function unmount(directory: string, signal: AbortSignal): Promise<void> {
-  // No helper, no canonical path: either would ask the mount, which may have no server.
-  const { status, diagnostics } = await run('umount', ['-i', '-c', '-l', '--', await canonical(directory)], {
-    signal,
-  });
-  if (status !== 0) throw new FuseError('unmount-failed', `cannot unmount ${directory}: ${diagnostics}`);
+/** Attaches a device that somebody opened, and that no server has served yet. */
+export async function attach(
+  device: number,
+  { directory, fsname, subtype, signal, readOnly }: AttachOptions,
+): Promise<void> {
+  const path = await canonical(directory);
+  const parameters = ['-t', `fuse.${subtype}`, '-o', kernelOptions(readOnly), '--', fsname, path];
+  await command('mount', parameters, signal, device);
 }
 
 /**
- * Takes away what a server of this subtype left behind when it died. Anything else that is mounted there is an error and
- * stays: `mount-in-use` if its server lives, or may live; `mount-foreign` if it is not ours.
+ * Shows a file system at a second place, read-only from the first moment. A bind takes over the flags of what it binds,
+ * and a remount does not reach namespaces that the bind was propagated to: so it is made read-only out of sight first.
+ */
+export async function publish({ from, to, signal }: PublishOptions): Promise<void> {
+  const found = await findMount(to);
+  if (found !== undefined) {
+    const code = found.type === (await findMount(from))?.type ? 'mount-in-use' : 'mount-foreign';
+    throw new FuseError(code, `${to} has ${found.source} (${found.type}) mounted on it`);
+  }
+  const [source, target] = [await canonical(from), await canonical(to)];
+  const aside = `${source}.aside`;
+  // Left by a server that died in the middle: the place is private, so it is ours.
+  if (await findMount(aside)) await unmount(aside, signal);
+  await mkdir(aside, { mode: 0o700, recursive: true });
+  try {
+    // Private, or both places would be peers: what somebody mounts over the public one would cover this one, too.
+    await command('mount', ['--bind', '--make-private', '--', source, aside], signal);
+    try {
+      await command('mount', ['-o', `remount,bind,${PUBLIC}`, '--', aside], signal);
+      await command('mount', ['--bind', '--', aside, target], signal);
+    } finally {
+      await unmount(aside, signal);
+    }
+  } finally {
+    await rmdir(aside);
+  }
+}
+
+/** What is still open lives on until the device is closed by all who hold it. */
+export async function unmount(directory: string, signal: AbortSignal): Promise<void> {
+  await command('umount', ['-l', '--', await canonical(directory)], signal);
+}
+
+/**
+ * Unmounts and ends the connection, whoever else holds the device: every request fails at once, and a serving thread
+ * reads that there will be no more. Mapped pages that are cached stay (notify.ts). Wants CAP_SYS_ADMIN.
+ */
+export async function abort(directory: string, signal: AbortSignal): Promise<void> {
+  await command('umount', ['-f', '-l', '--', await canonical(directory)], signal);
+}
+
+/**
+ * Takes away what servers of this subtype left behind when they died. Anything else that is mounted there is an error
+ * and stays: `mount-in-use` if its server lives, or may live; `mount-foreign` if it is not ours.
  */
 export async function clearStale(
   directory: string,
   { subtype, signal }: Pick<MountOptions, 'subtype' | 'signal'>,
 ): Promise<void> {
-  const found = await findMount(directory);
-  if (found === undefined) return;
-  if (found.type !== `fuse.${subtype}`) {
-    throw new FuseError('mount-foreign', `${directory} has ${found.source} (${found.type}) mounted on it`);
+  for (let found = await findMount(directory); found !== undefined; found = await findMount(directory)) {
+    if (found.type !== `fuse.${subtype}`) {
+      throw new FuseError('mount-foreign', `${directory} has ${found.source} (${found.type}) mounted on it`);
+    }
+    if (!(await isDead(directory, signal)))
+      throw new FuseError('mount-in-use', `${directory} is being served already`);
+    await unmount(directory, signal);
   }
-  if (!(await isDead(directory, signal)))
-    throw new FuseError('mount-in-use', `${directory} is being served already`);
-  await unmount(directory, signal);
 }
 
 /**
@@ -76,9 +137,27 @@ async function isDead(directory: string, signal: AbortSignal): Promise<boolean> 
   return status === 3;
 }
 
-function kernelOptions(): string {
+/** No helper, no canonical path: either would ask the file system, which may have no server. */
+async function command(
+  program: 'mount' | 'umount',
+  parameters: readonly string[],
+  signal: AbortSignal,
+  device?: number,
+): Promise<void> {
+  const inherit = device === undefined ? {} : { inherit: device };
+  const { status, diagnostics } = await run(program, ['-i', '-c', ...parameters], { signal, ...inherit });
+  if (status === 0) return;
+  const place = parameters.at(-1) ?? '';
+  throw new FuseError(
+    `${program === 'mount' ? 'mount' : 'unmount'}-failed`,
+    `${program} ${place}: ${diagnostics}`,
+  );
+}
+
+function kernelOptions(readOnly: boolean): string {
   const owner = [`user_id=${process.geteuid?.() ?? 0}`, `group_id=${process.getegid?.() ?? 0}`];
-  // max_read holds where pages are larger than 4 KiB, too; there the negotiated page count would mean more.
-  const limits = ['allow_other', 'default_permissions', `max_read=${MAX_READ_BYTES}`];
-  return ['fd=3', 'rootmode=40000', ...owner, ...limits, 'ro', 'nosuid', 'nodev', 'noexec'].join(',');
+  // No default_permissions: permission.ts decides. max_read holds where pages are larger than 4 KiB, too; there the
+  // negotiated page count would mean more.
+  const limits = ['allow_other', `max_read=${MAX_READ_BYTES}`, ...(readOnly ? ['ro'] : [])];
+  return ['fd=3', 'rootmode=40000', ...owner, ...limits, 'nosuid', 'nodev', 'noexec'].join(',');
 }

@@ -1,8 +1,9 @@
 /**
- * Takes things out of the kernel's caches: pages, names. Two rules the caller owes. Never call it from the serving
- * thread, and never let that thread wait for it: the kernel takes locks here that an unanswered request may hold, and
- * only the serving thread can answer it. And while nobody serves, a notification may not return. Written by the thread
- * pool, one at a time, in the order of the calls. Each promise tells whether the kernel had anything to forget.
+ * Takes things out of the kernel's caches: pages, names; and makes it send requests again. Two rules the caller owes.
+ * Never call it from the serving thread, and never let that thread wait for it: the kernel takes locks here that an
+ * unanswered request may hold, and only the serving thread can answer it. And while nobody serves, a notification may not
+ * return. Written by the thread pool, one at a time, in the order of the calls. Each promise tells whether the kernel had
+ * anything to forget.
  */
 import { write } from 'node:fs';
 import { FuseError, systemCode } from './errors.ts';
@@ -11,10 +12,18 @@ import { MAX_NAME_BYTES } from './wire.ts';
 
 const HEADER_BYTES = 16;
 const HEADER = { length: 0, code: 4 } as const;
-const CODE = { INVALIDATE_INODE: 2, INVALIDATE_ENTRY: 3, DELETE: 6 } as const;
+const CODE = { INVALIDATE_INODE: 2, INVALIDATE_ENTRY: 3, DELETE: 6, RESEND: 7 } as const;
 const INODE_OUT = { node: 0, length: 24 } as const;
 const ENTRY_OUT = { parent: 0, nameLength: 8, name: 16 } as const;
 const DELETE_OUT = { parent: 0, child: 8, nameLength: 16, name: 24 } as const;
+
+type Refusals = ReadonlySet<string | undefined>;
+/** A delete that a mount or a child keeps from finishing: the name itself was dropped before. */
+const DONE: Refusals = new Set(['EBUSY', 'ENOTEMPTY']);
+/** Not cached, or the parent is no directory, so it has no names. */
+const NOTHING: Refusals = new Set(['ENOENT', 'ENOTDIR']);
+/** The kernel does not know this notification. */
+const UNKNOWN: Refusals = new Set(['EINVAL']);
 
 export class Notifier {
   readonly #device: number;
@@ -44,8 +53,16 @@ export class Notifier {
     return this.#enqueue(named(CODE.DELETE, DELETE_OUT, name, nodes));
   }
 
-  #enqueue(bytes: Buffer): Promise<boolean> {
-    const written = this.#last.then(() => writeNotification(this.#device, bytes));
+  /**
+   * Makes the kernel send again what an earlier server took and never answered. What this server has in hand comes again,
+   * too, so best before it reads. False on kernels older than 6.9, which cannot (resend.ts).
+   */
+  resend(): Promise<boolean> {
+    return this.#enqueue(message(CODE.RESEND, 0, []), UNKNOWN);
+  }
+
+  #enqueue(bytes: Buffer, nothing = NOTHING): Promise<boolean> {
+    const written = this.#last.then(() => writeNotification(this.#device, bytes, nothing));
     this.#last = written.catch(() => undefined);
     return written;
   }
@@ -76,23 +93,13 @@ function message(code: number, bodyLength: number, nodes: readonly NodeField[]):
   return bytes;
 }
 
-function writeNotification(device: number, bytes: Buffer): Promise<boolean> {
+function writeNotification(device: number, bytes: Buffer, nothing: Refusals): Promise<boolean> {
   return new Promise((resolve, reject) => {
     write(device, bytes, (error) => {
-      switch (error === null ? 'written' : systemCode(error)) {
-        case 'written':
-        // A delete that a mount or a child keeps from finishing: the name itself was dropped before.
-        case 'EBUSY':
-        case 'ENOTEMPTY':
-          resolve(true);
-          break;
-        case 'ENOENT': // not cached
-        case 'ENOTDIR': // the parent is no directory, so it has no names
-          resolve(false);
-          break;
-        default:
-          reject(new FuseError('notify-failed', 'the kernel refused an invalidation', { cause: error }));
-      }
+      const code = systemCode(error);
+      if (error === null || DONE.has(code)) resolve(true);
+      else if (nothing.has(code)) resolve(false);
+      else reject(new FuseError('notify-failed', 'the kernel refused a notification', { cause: error }));
     });
   });
 }

@@ -1,64 +1,82 @@
 // A secret's file: one inode for each version in each view. Whoever opens or reads is asked for again each time:
-// is the caller the view's workload, does the lease hold, is the slot not revoked.
+// is the caller the view's workload, does the lease hold, is the slot not revoked. A handle says which server gave it
+// out and which occupant of the slot it counted, so that one of an earlier server, or of an earlier occupant, takes
+// nothing from the count; what it reads follows from the node alone, so it goes on after a restart.
+import { randomInt } from 'node:crypto';
 import type { Attributes } from '../../fuse/tree.ts';
 import { admit, enter } from '../access.ts';
-import type { Denial } from '../access.ts';
+import type { Denial, Who } from '../access.ts';
 import type { Lease } from '../lease.ts';
 import type { ServedFile } from '../table.ts';
 import type { VaultOpener } from '../vault/opener.ts';
-import type { SlotTable } from '../vault/slot.ts';
-import type { Who } from './node.ts';
 
-/** An open file: which slot it holds, and which occupant of it. */
-export interface OpenFile {
-  readonly node: number;
-  readonly slot: number;
-  readonly generation: number;
-}
+const GENERATION_RANGE = 2 ** 32;
+const SERVERS = 2 ** 20;
 
-export function fileAttributes({ node, size, mode, uid, gid, mtime }: ServedFile): Attributes {
-  return { node, kind: 'file', size, mode, uid, gid, mtime };
+export class SecretFile {
+  readonly #file: ServedFile;
+  /** Below its view nothing differs by caller. */
+  readonly #attributes: Attributes;
+
+  constructor(file: ServedFile) {
+    const { node, size, mode, uid, gid, mtime } = file;
+    this.#file = file;
+    this.#attributes = { node, kind: 'file', size, mode, uid, gid, mtime, lasting: true };
+  }
+
+  get served(): ServedFile {
+    return this.#file;
+  }
+
+  /** They tell a size, so they are for the view's own workload; they outlive the lease, as names do. */
+  attributes(who: Who): Attributes | Denial {
+    return enter(who, this.#file.view) ?? this.#attributes;
+  }
+
+  xattrs(who: Who): ReadonlyMap<string, string> | Denial {
+    const { view, version, expires } = this.#file;
+    const denial = enter(who, view);
+    if (denial) return denial;
+    const all = new Map([['user.lapse.version', String(version)]]);
+    return expires === undefined ? all : all.set('user.lapse.expires', new Date(expires).toISOString());
+  }
 }
 
 export class SecretFiles {
   readonly #opener: VaultOpener;
-  readonly #slots: SlotTable;
   readonly #lease: Lease;
+  readonly #server = randomInt(SERVERS) * GENERATION_RANGE;
 
-  constructor(opener: VaultOpener, slots: SlotTable, lease: Lease) {
+  constructor(opener: VaultOpener, lease: Lease) {
     this.#opener = opener;
-    this.#slots = slots;
     this.#lease = lease;
   }
 
-  /** Attributes tell a size, so they are for the view's own workload; they outlive the lease, as names do. */
-  attributes(file: ServedFile, who: Who): Attributes | Denial {
-    return enter(who, file.view) ?? fileAttributes(file);
-  }
-
-  open(file: ServedFile, who: Who): OpenFile | Denial {
-    const denial = admit(who, file.view, this.#lease.holds());
+  /** A handle. */
+  open({ served: { slot, generation, view } }: SecretFile, who: Who): number | Denial {
+    const denial = admit(who, view, this.#lease.holds());
     if (denial) return denial;
-    const opened = { node: file.node, slot: file.slot, generation: this.#slots.get(file.slot, 'generation') };
-    return this.#opener.acquire(file.slot) ? opened : 'revoked';
+    return this.#opener.acquire(slot, generation) ? this.#handle(generation) : 'revoked';
   }
 
-  /** `file` is what the table says of the opened node now: undefined when nothing. Returns the count of bytes. */
+  /** Returns the count of bytes. */
   read(
-    file: ServedFile | undefined,
-    opened: OpenFile,
+    { served: { slot, generation, view } }: SecretFile,
     offset: number,
     into: Uint8Array,
     who: Who,
   ): number | Denial {
-    if (!file) return 'revoked';
-    const denial = admit(who, file.view, this.#lease.holds());
+    const denial = admit(who, view, this.#lease.holds());
     if (denial) return denial;
-    const count = this.#opener.copy(opened.slot, opened.generation, offset, into);
+    const count = this.#opener.copy(slot, generation, offset, into);
     return count < 0 ? 'revoked' : count;
   }
 
-  release({ slot, generation }: OpenFile): void {
-    this.#opener.release(slot, generation);
+  release({ served: { slot, generation } }: SecretFile, handle: number): void {
+    if (handle === this.#handle(generation)) this.#opener.release(slot, generation);
+  }
+
+  #handle(generation: number): number {
+    return this.#server + (generation >>> 0);
   }
 }

@@ -9,7 +9,7 @@ import type { ViewNode } from './view.ts';
 
 export function viewsNode(views: ReadonlyMap<Workload, ViewNode>): DirectoryNode {
   return {
-    attributes: () => directoryAttributes(NODE.views),
+    attributes: () => ({ ...directoryAttributes(NODE.views), lasting: true }),
 
     lookup(name, who) {
       const denial = enter(who, name as Workload);
@@ -18,7 +18,7 @@ export function viewsNode(views: ReadonlyMap<Workload, ViewNode>): DirectoryNode
     },
 
     entries(who) {
-      const own = who === undefined ? undefined : views.get(who);
+      const own = typeof who === 'string' ? views.get(who) : undefined;
       return own ? [entryOf(directoryAttributes(own.node), own.workload)] : [];
     },
   };

@@ -52,8 +52,9 @@ export class VaultOpener {
     this.#decrypt = decryptWith;
   }
 
-  /** Counts an open and makes the plaintext ready; false when the slot is revoked. */
-  acquire(slot: number): boolean {
+  /** Counts an open and makes the plaintext ready; false when the slot is revoked, or another's. */
+  acquire(slot: number, generation: number): boolean {
+    if (this.#slots.get(slot, 'generation') !== generation) return false;
     this.#slots.add(slot, 'opens', 1);
     this.#slots.add(slot, 'used', 1);
     let ready = false;

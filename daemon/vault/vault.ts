@@ -15,6 +15,8 @@ import type { SlotTable } from './slot.ts';
 
 export interface Loaded {
   readonly slot: number;
+  /** Which occupant of the slot it is. */
+  readonly generation: number;
   /** The value's length in bytes. */
   readonly size: number;
 }
@@ -58,7 +60,7 @@ export class Vault {
       const size = prove(parts);
       this.#slots.set(slot, 'valueLength', size);
       this.#slots.force(slot, SlotState.sealed);
-      return { slot, size };
+      return { slot, generation: this.#slots.get(slot, 'generation'), size };
     } catch (error) {
       this.#vacate(slot);
       throw error;

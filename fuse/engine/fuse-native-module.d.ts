@@ -7,15 +7,29 @@ declare module 'fuse-native' {
     readonly size: number;
     readonly nlink: number;
     readonly ino: number;
+    readonly blksize: number;
+    readonly blocks: number;
     /** Milliseconds since 1970. */
     readonly atime: number;
     readonly mtime: number;
     readonly ctime: number;
   }
 
+  export interface Statfs {
+    readonly bsize: number;
+    readonly frsize: number;
+    readonly namemax: number;
+  }
+
   export interface Operations {
+    statfs(path: string, callback: (status: number, statfs?: Statfs) => void): void;
     getattr(path: string, callback: (status: number, stat?: Stat) => void): void;
-    readdir(path: string, callback: (status: number, names?: readonly string[]) => void): void;
+    opendir(path: string, flags: number, callback: (status: number) => void): void;
+    /** Of the attributes, one for each name, the kind is used. */
+    readdir(
+      path: string,
+      callback: (status: number, names?: readonly string[], stats?: readonly Stat[]) => void,
+    ): void;
     readlink(path: string, callback: (status: number, target?: string) => void): void;
     open(path: string, flags: number, callback: (status: number, descriptor?: number) => void): void;
     /** The status is the count of bytes copied into the buffer. */
@@ -28,7 +42,13 @@ declare module 'fuse-native' {
       callback: (status: number) => void,
     ): void;
     release(path: string, descriptor: number, callback: (status: number) => void): void;
+    /** That they are there makes the package ask; the answers come from _op_getxattr and _op_listxattr. */
+    getxattr(): never;
+    listxattr(): never;
   }
+
+  /** The status is a count of bytes; the memory is what was handed in, and is taken away again. */
+  export type Signal = (status: number, memory: ArrayBufferLike) => void;
 
   export interface Options {
     readonly allowOther: boolean;
@@ -45,6 +65,9 @@ declare module 'fuse-native' {
   export default class Fuse {
     static unmount(directory: string, done: Done): void;
     constructor(directory: string, operations: Operations, options: Options);
+    /** What the package calls, with the buffer that the caller gave: one of no bytes asks for the size. */
+    _op_getxattr(signal: Signal, path: string, name: string, into: Buffer): void;
+    _op_listxattr(signal: Signal, path: string, into: Buffer): void;
     mount(done: Done): void;
     unmount(done: Done): void;
   }

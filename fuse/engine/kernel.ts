@@ -5,6 +5,7 @@
  */
 import { receive, send } from '../device.ts';
 import type { Agreement } from '../negotiation.ts';
+import { uniqueOf } from '../resend.ts';
 import { Session } from '../session.ts';
 import type { Tree } from '../tree.ts';
 
@@ -27,11 +28,14 @@ export interface ServeOptions {
    * read: requests are answered from now on. A server that goes on later needs what it is told here.
    */
   readonly onReady: (agreement: Agreement) => void;
+  /** Called with the `unique` of the first request, before it is handled: what `refuseLost` wants to know. */
+  readonly onFirst?: (unique: bigint) => void;
   readonly onFault: (error: unknown) => void;
 }
 
 export function serve(options: ServeOptions): 'stopped' | 'unmounted' {
   const { device, agreement, tree, replyBuffer, drain, stopped, onReady, onFault } = options;
+  let { onFirst } = options;
   const requests = new Uint8Array(REQUEST_BUFFER_BYTES);
   const session = new Session({
     ...(agreement && { agreement }),
@@ -48,6 +52,8 @@ export function serve(options: ServeOptions): 'stopped' | 'unmounted' {
     if (length === 'unmounted') return 'unmounted';
     drain();
     if (length === 'again') continue;
+    onFirst?.(uniqueOf(requests));
+    onFirst = undefined;
     session.handle(length);
     if (!ready && session.agreement !== undefined) {
       ready = true;

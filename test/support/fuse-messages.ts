@@ -41,6 +41,8 @@ export const readdir = (
 export const release = (node: number, handle: number): Buffer =>
   message(18, node, u64(handle), u32(0, 0), u64(0));
 
+const REQUEST_BYTES = 64 * 1024;
+
 export interface Answer {
   readonly error: number;
   readonly unique: bigint;
@@ -49,6 +51,7 @@ export interface Answer {
 
 /** A session over a buffer that can be looked at afterwards. */
 export class Conversation {
+  readonly requests = new Uint8Array(REQUEST_BYTES);
   readonly buffer = new Uint8Array(new SharedArrayBuffer(REPLY_BUFFER_BYTES));
   readonly faults: unknown[] = [];
   /** Whether the kernel still waits for replies. */
@@ -59,9 +62,10 @@ export class Conversation {
   constructor(tree: Tree = new StaticTree()) {
     this.session = new Session({
       tree,
+      requestBuffer: this.requests,
       replyBuffer: this.buffer,
-      send: (reply) => {
-        this.#answers.push(parse(reply));
+      send: (length) => {
+        this.#answers.push(parse(this.buffer.subarray(0, length)));
         return this.delivers;
       },
       onFault: (error) => this.faults.push(error),
@@ -71,7 +75,8 @@ export class Conversation {
   /** All replies to one message; a session owes at most one. */
   say(bytes: Uint8Array): Answer[] {
     this.#answers = [];
-    this.session.handle(bytes);
+    this.requests.set(bytes);
+    this.session.handle(bytes.length);
     return this.#answers;
   }
 

@@ -24,6 +24,7 @@ test('what is not said has its default', () => {
     arena: 6 << 20,
     slots: 1024,
     lingerMs: 10_000,
+    deadAfterMs: 1000,
   });
 });
 
@@ -76,6 +77,7 @@ describe('refused', () => {
     ['an arena too small for anything', `${LEAST}arena = "64 KiB"`, /arena must be from 1 MiB/],
     ['an arena larger than memory', `${LEAST}arena = "999999 MiB"`, /arena must be from 1 MiB/],
     ['a size in GiB', `${LEAST}arena = "6 GiB"`, /arena must be a size/],
+    ['a limit shorter than a heartbeat', `${LEAST}dead_after = "100ms"`, /dead_after must be from 500ms/],
     ['a time without a unit', `${LEAST}linger = "10"`, /linger must be a time/],
     ['a time in hours', `${LEAST}linger = "1h"`, /linger must be a time/],
     ['no slots', `${LEAST}slots = 0`, /slots must be a number from 1 to 65536/],

@@ -17,8 +17,8 @@ test('a file has its grant’s owner and mode, its version’s node, slot and si
     views: [{ node: viewNode(WEB), workload: 'web' }],
     files: [
       {
-        ...{ node, view: 'web', file: 'db', path: 'payments/db@1', named: true },
-        ...{ slot: 0, size: 10, uid: 1000, gid: 1001, mode: 0o440, mtime: 1000 },
+        ...{ node, view: 'web', file: 'db', path: 'payments/db@1', version: 1, named: true },
+        ...{ slot: 0, generation: 0, size: 10, uid: 1000, gid: 1001, mode: 0o440, mtime: 1000 },
       },
     ],
     groups: new Map([[':/web', 'web']]),

@@ -9,7 +9,7 @@ const path = (text: string): TargetPath => text as TargetPath;
 
 describe('vectors', () => {
   test('the fixed nodes', () => {
-    expect(NODE).toEqual({ root: 1, views: 2, self: 3 });
+    expect(NODE).toEqual({ root: 1, views: 2, self: 3, volumes: 4, volume: 5 });
   });
 
   test.for<[string, number]>([

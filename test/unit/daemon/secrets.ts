@@ -1,7 +1,7 @@
 // Secrets as a verified realm would hold them, and tables made of them.
 import { layOut } from '../../../daemon/layout.ts';
 import type { Held } from '../../../daemon/layout.ts';
-import type { Table } from '../../../daemon/table.ts';
+import type { Shown, Table } from '../../../daemon/table.ts';
 import {
   parseFileName,
   parseNamespace,
@@ -64,10 +64,13 @@ export function secret(shape: Shape = {}): Secret {
   };
 }
 
-/** What the vault holds: each path in the slot of its place in the list. */
+/** What the vault holds: each path in the slot of its place in the list; size and time tell versions apart. */
 export function held(...paths: readonly string[]): ReadonlyMap<TargetPath, Held> {
   return new Map(
-    paths.map((path, slot) => [path as TargetPath, { slot, size: 10 + slot, since: 1000 + slot }]),
+    paths.map((path, slot) => {
+      const version = Number(path.split('@')[1]);
+      return [path as TargetPath, { slot, generation: 0, size: 9 + version, since: 999 + version }];
+    }),
   );
 }
 
@@ -77,6 +80,14 @@ export const registered = (...workloads: readonly string[]) =>
     workload: parseWorkload(workload),
     cgroup: `:/${workload}`,
   }));
+
+/** A table as the serving thread gets it, with nothing to announce. */
+export const settled = (table: Table): Shown => ({
+  ...table,
+  settled: true,
+  arriving: new Set(),
+  departing: [],
+});
 
 /** The table of `secrets` with every live version held, for `web` and `api`. */
 export function tableOf(...secrets: readonly Secret[]): Table {

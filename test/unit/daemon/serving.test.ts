@@ -1,10 +1,12 @@
 // What is served, with a kernel that only takes notes: withdrawals come at once and in order, and loading delays none.
 import { beforeEach, describe, expect, test } from 'vitest';
-import type { Server } from '../../../daemon/invalidator.ts';
+import type { Server } from '../../../daemon/server.ts';
 import { Lease } from '../../../daemon/lease.ts';
 import type { Loader, LoaderEvents, Order } from '../../../daemon/loader.ts';
 import { fileNode, viewNode } from '../../../daemon/node-id.ts';
 import { Serving } from '../../../daemon/serving.ts';
+import { EMPTY_TABLE } from '../../../daemon/table.ts';
+import { WorkloadRegistry } from '../../../daemon/identity/workloads.ts';
 import { SlotState } from '../../../daemon/vault/slot.ts';
 import type { Namespace, TargetPath } from '../../../manifest/names.ts';
 import { parseRealmId } from '../../../manifest/names.ts';
@@ -47,22 +49,35 @@ beforeEach(() => {
   };
   const server: Server = {
     show: (table) => note(`show ${table.files.map((file) => file.path).join(' ')}`.trim()),
+    // Watchers are another file's matter: here everything is made as it is shown.
+    announcer: {
+      replacing: () => Promise.resolve(() => Promise.resolve(true)),
+      created: () => Promise.resolve(true),
+      deleted: () => Promise.resolve(true),
+      switched: () => Promise.resolve(true),
+    },
     invalidator: {
       pages: (node) => note(`pages ${node}`),
       name: (view, name) => note(`name ${view} ${name}`),
       removed: (view, node, name) => note(`removed ${view} ${node} ${name}`),
     },
-    close: () => note('close'),
   };
+  const record = { extend: () => Promise.resolve(), reduce: () => Promise.resolve() };
   const realm = parseRealmId('0'.repeat(64));
   const onFailure = (error: unknown): void => void failures.push(error);
-  serving = new Serving({ realm, clock, lease, vault: parts.vault, server, onFailure });
+  serving = new Serving({ realm, clock, lease, vault: parts.vault, server, record, onFailure });
   serving.loadWith((events) => {
     loader = events;
     const request = (asked: readonly Order[]): void =>
       void orders.push(...asked.map(({ live }) => live.path));
-    return { request, forget: () => undefined, failures: new Map() } as unknown as Loader;
+    return {
+      request,
+      forget: () => undefined,
+      failures: new Map(),
+      idle: true,
+    } as unknown as Loader;
   });
+  void serving.begin(EMPTY_TABLE, new WorkloadRegistry());
 });
 
 function realm(secrets: readonly Secret[], failing: readonly Namespace[] = []): RealmState {
@@ -102,10 +117,10 @@ async function serve(what: Sealed = sealed()): Promise<number> {
 test('what is verified is asked of the loader, and shown once it is there', async () => {
   await serving.register(registered('web')[0]!);
   await serving.apply(realm([secret()]));
-  expect([calls, orders]).toEqual([['show', 'show'], ['payments/db@1']]);
+  expect([calls, orders]).toEqual([['show', 'show', 'show'], ['payments/db@1']]);
   expect(bring('payments/db@1')).toBe(0);
   await settled();
-  expect(calls.slice(2)).toEqual(['show payments/db@1']);
+  expect(calls.slice(3)).toEqual(['show payments/db@1']);
   expect(serving.table.files).toMatchObject([{ file: 'db', mtime: Math.floor(clock.now() / 1000) }]);
   expect(effects()).toEqual(['shown payments/db@1']);
 });

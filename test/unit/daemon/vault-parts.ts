@@ -49,7 +49,8 @@ export class VaultParts {
   /** Opens a slot and returns the generation that a handle would remember. */
   open(slot: number): number {
     const generation = this.slots.get(slot, 'generation');
-    if (!this.opener.acquire(slot)) throw new Error(`slot ${slot} cannot be opened`);
+    if (!this.opener.acquire(slot, this.slots.get(slot, 'generation')))
+      throw new Error(`slot ${slot} cannot be opened`);
     return generation;
   }
 

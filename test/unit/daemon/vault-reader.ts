@@ -40,7 +40,7 @@ function run({ memory, slots, control, values }: ReaderData): void {
     for (let refused = false; !refused;) {
       const late = Atomics.load(words, WORD.revoked) === round;
       try {
-        refused = !opener.acquire(slot) || opener.copy(slot, generation, 0, into) < 0;
+        refused = !opener.acquire(slot, generation) || opener.copy(slot, generation, 0, into) < 0;
       } catch {
         count(WORD.faults);
         refused = true;

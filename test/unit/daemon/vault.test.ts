@@ -74,7 +74,7 @@ describe('revoked while open', () => {
 
   test('nothing comes out, and nothing opens it again', () => {
     expect(parts.read(slot, generation)).toBeUndefined();
-    expect(parts.opener.acquire(slot)).toBe(false);
+    expect(parts.opener.acquire(slot, 0)).toBe(false);
     expect(parts.slots.get(slot, 'opens')).toBe(1);
   });
 
@@ -201,7 +201,7 @@ test('a key that no longer opens is a fault, which leaves no plaintext and no op
   const { slot } = parts.load(version);
   const at = Buffer.from(parts.memory).indexOf(version.dataKey);
   new Uint8Array(parts.memory)[at]! ^= 1;
-  expect(() => parts.opener.acquire(slot)).toThrow('could not verify data');
+  expect(() => parts.opener.acquire(slot, 0)).toThrow('could not verify data');
   expect(parts.holds(version.value)).toBe(false);
   expect(parts.slots.get(slot, 'opens')).toBe(0);
   expect(parts.slots.state(slot)).toBe(SlotState.sealed);
@@ -227,7 +227,7 @@ describe('revoked by the other thread in the middle of an open', () => {
         if (order === 'decrypt first') parts.vault.revoke(slot);
       },
     );
-    expect(opener.acquire(slot)).toBe(false);
+    expect(opener.acquire(slot, 0)).toBe(false);
     expect(parts.slots.get(slot, 'opens')).toBe(0);
     expect(parts.slots.state(slot)).toBe(SlotState.revoked);
     expect(parts.holds(version.value) || parts.holds(version.dataKey)).toBe(false);

@@ -1,6 +1,6 @@
 // What the kernel is told when one table follows another: everything that may not be reached any more, and no more.
 import { expect, test } from 'vitest';
-import type { Invalidator } from '../../../daemon/invalidator.ts';
+import type { Invalidator } from '../../../daemon/server.ts';
 import { fileNode, viewNode } from '../../../daemon/node-id.ts';
 import { EMPTY_TABLE } from '../../../daemon/table.ts';
 import type { Table } from '../../../daemon/table.ts';

@@ -1,0 +1,133 @@
+// The engine "kernel": one mount under a holder, which keeps the device, so that this server can be replaced under open
+// files. A fresh one mounts; one that resumes, or is the next, goes on where another ended.
+import { Announcer } from '../../fuse/announce.ts';
+import { barrier } from '../../fuse/barrier.ts';
+import { DEVICE } from '../../fuse/hold/held.ts';
+import type { Held } from '../../fuse/hold/held.ts';
+import { HeldState } from '../../fuse/hold/state.ts';
+import { takeOver } from '../../fuse/hold/take-over.ts';
+import { Notifier } from '../../fuse/notify.ts';
+import { Places, makeRunDirectory } from './places.ts';
+import type { Engine, EngineParts } from './start.ts';
+import type * as core from '../server.ts';
+import { ServingThread } from './thread.ts';
+
+/** How often it is looked whether the mounts are still there, in milliseconds. */
+const WATCH_MS = 500;
+
+export async function startKernel(parts: EngineParts, held: Held): Promise<Engine> {
+  const { config, clock } = parts;
+  const run = makeRunDirectory(config.control);
+  const state = new HeldState(run);
+  const places = new Places(run, config.mount, state, clock);
+  const notifier = new Notifier(DEVICE);
+  const thread = held.phase === 'fresh' ? await mounted() : await resumed();
+  let serving = held.phase !== 'next';
+  // Detached while files are open, the file system lives on where no path leads, and a barrier would ask the directory
+  // beneath.
+  const watch = clock.every(WATCH_MS, () => {
+    places.stand().then((stand) => {
+      if (!stand && serving) parts.onGone();
+    }, parts.onFailure);
+  });
+
+  async function mounted(): Promise<ServingThread> {
+    await places.attach();
+    const fresh = new ServingThread(parts, undefined);
+    fresh.go();
+    // Mounted already, with a thread that may sit in a read: an ordinary error would hang, and leave the mount.
+    await fresh
+      .untilReady(clock)
+      .then((agreement) => state.saveAgreement(agreement))
+      .then(() => places.publish())
+      .catch(parts.onFailure);
+    return fresh;
+  }
+
+  async function resumed(): Promise<ServingThread> {
+    await places.expectToStand();
+    const next = new ServingThread(parts, await state.agreement());
+    if (held.phase === 'resume') next.go();
+    return next;
+  }
+
+  /** Ends the thread. The request that wakes it may be answered by it, by the next server, or by nobody. */
+  async function stopThread(): Promise<Promise<boolean>[]> {
+    serving = false;
+    watch[Symbol.dispose]();
+    thread.stop();
+    const woken = barrier(places.private);
+    await thread.ended;
+    thread[Symbol.dispose]();
+    return [woken];
+  }
+
+  return {
+    server: {
+      async show(table) {
+        thread.show(table);
+        if (serving) await barrier(places.private);
+      },
+      invalidator: invalidator(notifier),
+      announcer: announcer(new Announcer(places.private)),
+    },
+
+    async takeOver() {
+      if (held.phase === 'fresh') return;
+      if (held.phase === 'next') thread.go();
+      serving = true;
+      await thread.ready;
+      // What an ordered predecessor showed, the first table takes back as far as it must.
+      const nodes = held.phase === 'next' ? [] : await state.nodes();
+      await takeOver({
+        device: DEVICE,
+        notifier,
+        directory: places.private,
+        first: thread.first,
+        most: 1,
+        nodes,
+      });
+    },
+
+    remember: (nodes) => state.saveNodes(nodes),
+
+    async handOver() {
+      const woken = await stopThread();
+      held.yielded();
+      await Promise.all(woken);
+    },
+
+    beat: () => held.beatOnce(places.private),
+
+    async close() {
+      const woken = await stopThread();
+      await places.detach();
+      await Promise.all(woken);
+    },
+  };
+}
+
+function invalidator(notifier: Notifier): core.Invalidator {
+  return {
+    pages: (node) => settled(notifier.invalidateInode(node)),
+    name: (view, name) => settled(notifier.invalidateEntry(view, name)),
+    removed: (view, node, name) => settled(notifier.deleteEntry(view, node, name)),
+  };
+}
+
+/** Whether the kernel had anything to forget does not matter here. */
+async function settled(forgotten: Promise<boolean>): Promise<void> {
+  await forgotten;
+}
+
+function announcer(kernel: Announcer): core.Announcer {
+  return {
+    async replacing(view, file, size) {
+      const held = await kernel.replacing(`w/${view}/${file}`, size);
+      return () => held.replaced();
+    },
+    created: (view, file) => kernel.created(`w/${view}/${file}`),
+    deleted: (view, file) => kernel.deleted(`w/${view}/${file}`),
+    switched: (view) => kernel.renamed(`v/${view}/..data_tmp`, `v/${view}/..data`),
+  };
+}

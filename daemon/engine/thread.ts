@@ -1,0 +1,96 @@
+// The serving thread, seen from the main thread: started, told to serve, told to stop, and what it reports.
+import { MessageChannel, Worker } from 'node:worker_threads';
+import type { Clock } from '../../client/clock.ts';
+import { DEVICE } from '../../fuse/hold/held.ts';
+import type { Agreement } from '../../fuse/negotiation.ts';
+import { REPLY_BUFFER_BYTES } from '../../fuse/reply.ts';
+import { DaemonError } from '../errors.ts';
+import type { ThreadData, ThreadReport } from '../serving-thread.ts';
+import type { Shown } from '../table.ts';
+import type { EngineParts } from './start.ts';
+
+/** Milliseconds until a fresh server must be ready. */
+const READY_MS = 10_000;
+
+export class ServingThread {
+  /** What INIT agreed on, when it is answered; at once where an earlier server did that. */
+  readonly ready: Promise<Agreement>;
+  /** The `unique` of the first request. */
+  readonly first: Promise<bigint>;
+  readonly ended: Promise<void>;
+  readonly #tables = new MessageChannel();
+  readonly #go = new Int32Array(new SharedArrayBuffer(4));
+  readonly #stop = new Int32Array(new SharedArrayBuffer(4));
+
+  constructor(parts: EngineParts, agreement: Agreement | undefined) {
+    const { memory, arena, slots, lease } = parts;
+    const data: ThreadData = {
+      device: DEVICE,
+      ...(agreement && { agreement }),
+      arena: memory,
+      slots: slots.shared,
+      lease: lease.shared,
+      go: this.#go.buffer,
+      stop: this.#stop.buffer,
+      reply: arena.allocate(REPLY_BUFFER_BYTES),
+      tables: this.#tables.port2,
+    };
+    const worker = new Worker(parts.worker, { workerData: data, transferList: [this.#tables.port2] });
+    const ready = Promise.withResolvers<Agreement>();
+    const first = Promise.withResolvers<bigint>();
+    this.ready = ready.promise;
+    this.first = first.promise;
+    this.ended = new Promise((resolve) => worker.once('exit', () => resolve()));
+    worker.on('message', (report: ThreadReport) => {
+      switch (report.kind) {
+        case 'ready':
+          return ready.resolve(report.agreement);
+        case 'first':
+          return first.resolve(report.unique);
+        case 'opened':
+          return parts.onOpened(report.slot);
+        case 'fault':
+          return parts.log.error(`a request was refused because of a fault: ${report.message}`);
+        case 'ended':
+          return this.#stopping ? undefined : parts.onGone();
+      }
+    });
+    worker.on('error', (cause) => {
+      const failure = new DaemonError('worker-failed', 'the serving thread failed', { cause });
+      ready.reject(failure);
+      parts.onFailure(failure);
+    });
+  }
+
+  /** It reads the device from now on. */
+  go(): void {
+    Atomics.store(this.#go, 0, 1);
+    Atomics.notify(this.#go, 0);
+  }
+
+  /** It sees this before the next request. */
+  show(table: Shown): void {
+    this.#tables.port1.postMessage(table);
+  }
+
+  /** It ends after the next request. */
+  stop(): void {
+    Atomics.store(this.#stop, 0, 1);
+  }
+
+  async untilReady(clock: Clock): Promise<Agreement> {
+    const given = new AbortController();
+    const late = clock.sleep(READY_MS, given.signal).then((): never => {
+      throw new DaemonError('worker-failed', 'the server did not become ready in time');
+    });
+    return Promise.race([this.ready, late]).finally(() => given.abort());
+  }
+
+  get #stopping(): boolean {
+    return Atomics.load(this.#stop, 0) !== 0;
+  }
+
+  [Symbol.dispose](): void {
+    this.#tables.port1.close();
+  }
+}

@@ -1,0 +1,55 @@
+// What processes that watch their view (inotify) have been told, and so what they have to be told next. A view counts
+// as watched while its workload is registered: the names that are there when it comes are no news to anybody. What
+// could not be told stays in the difference and is told with the next table.
+import type { Workload } from '../manifest/names.ts';
+import type { ServedFile, Table } from './table.ts';
+
+export interface News {
+  readonly arriving: readonly ServedFile[];
+  readonly departing: readonly ServedFile[];
+  /** As they were before: the same name leads to another file now. */
+  readonly replaced: readonly ServedFile[];
+}
+
+export class Watchers {
+  #watched: ReadonlySet<Workload> = new Set();
+  readonly #told = new Map<string, ServedFile>();
+
+  /** The names that an earlier server told of, in the views that were watched. */
+  constructor(told: Table) {
+    this.#watched = new Set(told.groups.values());
+    for (const file of told.files) if (file.named && this.#watched.has(file.view)) this.note(file);
+  }
+
+  news({ files, groups }: Table): News {
+    const watched = new Set(groups.values());
+    const named = files.filter((file) => file.named && watched.has(file.view));
+    const names = new Map(named.map((file) => [nameOf(file), file]));
+    for (const file of this.#told.values()) if (!watched.has(file.view)) this.forget(file);
+    for (const file of named) if (!this.#watched.has(file.view)) this.note(file);
+    this.#watched = watched;
+    const told = [...this.#told];
+    return {
+      arriving: named.filter((file) => !this.#told.has(nameOf(file))),
+      departing: told.filter(([name]) => !names.has(name)).map(([, file]) => file),
+      replaced: told
+        .filter(([name, file]) => (names.get(name)?.node ?? file.node) !== file.node)
+        .map(([, file]) => file),
+    };
+  }
+
+  /** They know this name, and what it leads to. */
+  note(file: ServedFile): void {
+    this.#told.set(nameOf(file), file);
+  }
+
+  /** They know that the name is gone. */
+  forget(file: ServedFile): void {
+    this.#told.delete(nameOf(file));
+  }
+}
+
+/** What tells one name from another. */
+export function nameOf({ view, file }: ServedFile): string {
+  return `${view}/${file}`;
+}
