@@ -8,7 +8,7 @@ import { HeldState } from '../../fuse/hold/state.ts';
 import { takeOver } from '../../fuse/hold/take-over.ts';
 import { Notifier } from '../../fuse/notify.ts';
 import { Places, makeRunDirectory } from './places.ts';
-import type { Engine, EngineParts } from './start.ts';
+import type { Engine, EngineParts } from './engine.ts';
 import type * as core from '../server.ts';
 import { ServingThread } from './thread.ts';
 

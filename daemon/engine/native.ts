@@ -6,7 +6,7 @@ import { SecretFiles } from '../tree/secret-file.ts';
 import { SecretTree } from '../tree/secret-tree.ts';
 import { VaultOpener } from '../vault/opener.ts';
 import { NAME, clear } from './places.ts';
-import type { Engine, EngineParts } from './start.ts';
+import type { Engine, EngineParts } from './engine.ts';
 
 const UNMOUNT_MS = 1500;
 

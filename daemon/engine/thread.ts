@@ -7,7 +7,7 @@ import { REPLY_BUFFER_BYTES } from '../../fuse/reply.ts';
 import { DaemonError } from '../errors.ts';
 import type { ThreadData, ThreadReport } from '../serving-thread.ts';
 import type { Shown } from '../table.ts';
-import type { EngineParts } from './start.ts';
+import type { EngineParts } from './engine.ts';
 
 /** Milliseconds until a fresh server must be ready. */
 const READY_MS = 10_000;
@@ -42,18 +42,12 @@ export class ServingThread {
     this.first = first.promise;
     this.ended = new Promise((resolve) => worker.once('exit', () => resolve()));
     worker.on('message', (report: ThreadReport) => {
-      switch (report.kind) {
-        case 'ready':
-          return ready.resolve(report.agreement);
-        case 'first':
-          return first.resolve(report.unique);
-        case 'opened':
-          return parts.onOpened(report.slot);
-        case 'fault':
-          return parts.log.error(`a request was refused because of a fault: ${report.message}`);
-        case 'ended':
-          return this.#stopping ? undefined : parts.onGone();
-      }
+      if (report.kind === 'ready') ready.resolve(report.agreement);
+      else if (report.kind === 'first') first.resolve(report.unique);
+      else if (report.kind === 'opened') parts.onOpened(report.slot);
+      else if (report.kind === 'fault')
+        parts.log.error(`a request was refused because of a fault: ${report.message}`);
+      else if (!this.#stopping) parts.onGone();
     });
     worker.on('error', (cause) => {
       const failure = new DaemonError('worker-failed', 'the serving thread failed', { cause });

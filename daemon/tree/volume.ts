@@ -2,8 +2,11 @@
 // through it to the file, so all files of a workload switch at once. GEN is a hash of what is in it: the same files give
 // the same name, after a restart too, and when anything changes the old name is gone. The kernel keeps nothing of it but
 // what is inside `..GEN`, where no name ever leads elsewhere. File names do not begin with `..` (manifest/names.ts).
-// Only the server sees `..data_tmp`; it renames it to `..data`, by which watchers hear of the switch.
+// Only the server sees `..data_tmp`; it renames it to `..data`, by which watchers hear of the switch. The generation before
+// is stale rather than absent: the kernel then walks the path once more, from its start, so a reader that is between
+// `..data` and the file when it switches finds the new file and sees no error.
 import { createHash } from 'node:crypto';
+import { constants } from 'node:os';
 import type { Attributes, DirectoryEntry, Done, Errno, NodeId } from '../../fuse/tree.ts';
 import type { FileName, Workload } from '../../manifest/names.ts';
 import { SERVER, enter } from '../access.ts';
@@ -21,6 +24,9 @@ export const DATA = '..data';
 export const DATA_TMP = '..data_tmp';
 
 const DIGITS = 16;
+const STALE: Errno = -constants.errno.ESTALE;
+const staleDirectory: DirectoryNode = { attributes: () => STALE, lookup: () => STALE, entries: () => STALE };
+
 /** Every generation's name is as long, so a link's size needs no hash. */
 const PLACEHOLDER = `..${'0'.repeat(DIGITS)}`;
 
@@ -35,6 +41,7 @@ export function generationOf(files: readonly ServedFile[]): string {
 interface Contents {
   readonly generation: string;
   readonly inside: ViewNode;
+  readonly staleNode: NodeId | undefined;
   readonly nameNodes: ReadonlyMap<FileName, NodeId>;
   readonly links: ReadonlyMap<NodeId, LinkNode>;
   readonly entries: readonly DirectoryEntry[];
@@ -46,6 +53,8 @@ export class Volume implements DirectoryNode {
   readonly #files: readonly SecretFile[];
   readonly #isTaken: (node: NodeId) => boolean;
   readonly #knownNodes: ReadonlyMap<FileName, NodeId>;
+  /** The generation that was there last, and that somebody may be on the way through. */
+  readonly #stale: string | undefined;
   #contents: Contents | undefined;
 
   /**
@@ -63,6 +72,12 @@ export class Volume implements DirectoryNode {
     this.#files = files;
     this.#isTaken = isTaken;
     this.#knownNodes = earlier?.nameNodes ?? new Map<FileName, NodeId>();
+    this.#stale = earlier?.lastSeen;
+  }
+
+  /** The generation that somebody saw last. */
+  get lastSeen(): string | undefined {
+    return this.#contents?.generation ?? this.#stale;
   }
 
   get nameNodes(): ReadonlyMap<FileName, NodeId> {
@@ -81,6 +96,7 @@ export class Volume implements DirectoryNode {
     if (name === DATA_TMP) return who === SERVER ? this.#tmp() : ABSENT;
     const { generation, inside, nameNodes } = this.#look();
     if (name === generation) return inside.attributes(who);
+    if (name === this.#stale) return STALE;
     const node = nameNodes.get(name as FileName);
     return node === undefined ? ABSENT : linkAttributes(node, targetOf(name));
   }
@@ -95,10 +111,11 @@ export class Volume implements DirectoryNode {
     return name === DATA_TMP && to === DATA ? 0 : ABSENT;
   }
 
-  /** The directory `..GEN`, if that is its node. */
+  /** The directory `..GEN`, or the one before, if that is its node. */
   inside(node: NodeId): DirectoryNode | undefined {
-    const { inside } = this.#look();
-    return inside.node === node ? inside : undefined;
+    const { inside, staleNode } = this.#look();
+    if (node === inside.node) return inside;
+    return node === staleNode ? staleDirectory : undefined;
   }
 
   link(node: NodeId): LinkNode | undefined {
@@ -118,6 +135,7 @@ export class Volume implements DirectoryNode {
     const data = dataNode(workload);
     return {
       ...{ generation, inside, nameNodes },
+      staleNode: this.#stale === undefined ? undefined : generationNode(workload, this.#stale),
       links: new Map([
         [data, linkIn(workload, data, generation)],
         ...nameNodes.entries().map(([name, node]) => [node, linkIn(workload, node, targetOf(name))] as const),

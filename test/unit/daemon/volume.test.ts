@@ -1,5 +1,6 @@
 // The style of Kubernetes: all files of a workload switch at once, nobody finds another's, and only the server sees
 // the link that it renames.
+import { constants } from 'node:os';
 import fc from 'fast-check';
 import { describe, expect, test } from 'vitest';
 import { SERVER } from '../../../daemon/access.ts';
@@ -27,6 +28,7 @@ import type { TargetPath, Workload } from '../../../manifest/names.ts';
 import { API, WEB, grant, secret, tableOf } from './secrets.ts';
 
 const { ENOENT, EACCES } = ERRNO;
+const ESTALE = -constants.errno.ESTALE;
 
 const keyed = (file = 'key', newest = 1) => secret({ name: 'key', newest, grants: [grant('web', file)] });
 /** `web` has `db` and `key`, `api` has `db`. */
@@ -206,10 +208,27 @@ describe('a switch', () => {
     show(volumes, rotated);
     expect(data(volumes, WEB)).toBe(next);
     expect(next).not.toBe(old);
-    expect(node(walk(volumes, `web/${old}`, WEB))).toBe(ENOENT);
-    expect(volumes.directory(generationNode(WEB, old), WEB)).toBeUndefined();
+    for (const path of [`web/${old}`, `web/${old}/key`]) expect(walk(volumes, path, WEB)).toBe(ESTALE);
+    const inside = generationNode(WEB, old);
+    expect(volumes.directory(inside, WEB)!.lookup('key', WEB)).toBe(ESTALE);
+    expect(volumes.directory(inside, API)).toBeUndefined();
     expect(node(walk(volumes, 'web/db', WEB))).toBe(fileNode(WEB, 'payments/db@2' as TargetPath));
     expect(node(walk(volumes, 'web/key', WEB))).toBe(fileNode(WEB, 'payments/key@1' as TargetPath));
+  });
+
+  test('of a generation that nobody saw, and of the one before the last, nothing is left', () => {
+    const third = tableOf(secret({ newest: 3 }), keyed());
+    const [one, two, three] = [first, rotated, third].map((table) => generationOf(namedOf(table, WEB)));
+    const volumes = show(new Volumes(), first);
+    expect(data(volumes, WEB)).toBe(one);
+    show(show(volumes, rotated), third);
+    expect(walk(volumes, `web/${two}`, WEB)).toBe(ENOENT);
+    expect(walk(volumes, `web/${one}`, WEB)).toBe(ESTALE);
+    expect(data(volumes, WEB)).toBe(three);
+    show(volumes, rotated);
+    expect(walk(volumes, `web/${one}`, WEB)).toBe(ENOENT);
+    expect(walk(volumes, `web/${three}`, WEB)).toBe(ESTALE);
+    expect(isErrno(walk(volumes, `web/${two}`, WEB))).toBe(false);
   });
 
   test('back to the same files is back to the same generation', () => {
