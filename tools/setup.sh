@@ -2,6 +2,7 @@
 # Makes a fresh clone ready, and is quick when there is nothing to do.
 #   setup.sh packages   the lock file's npm packages, with Node 24 (enough for `npm run check`)
 #   setup.sh            that, the missing Debian packages, and the static reader that runs in containers
+#   setup.sh bench      that, and libfuse 3, which the read bench measures us against
 # It needs Node 20 or later with npm; the whole setup also needs root, /dev/fuse and apt.
 set -eu
 cd "$(dirname "$0")/.."
@@ -33,7 +34,7 @@ install_packages() {
 
 install_debian() {
   missing=
-  for package in mount runc busybox-static libfuse2 gcc libc6-dev; do
+  for package in mount runc busybox-static libfuse2 gcc libc6-dev "$@"; do
     dpkg-query -W -f '${Status}' "$package" 2>/dev/null | grep -q 'ok installed' || missing="$missing $package"
   done
   [ -z "$missing" ] && return
@@ -58,5 +59,5 @@ compile_reader() {
 }
 install_packages
 [ "${1:-}" = packages ] && exit 0
-install_debian
+if [ "${1:-}" = bench ]; then install_debian libfuse3-dev pkg-config; else install_debian; fi
 compile_reader
