@@ -64,7 +64,7 @@ export class Follower {
     // The newest state, not the one that this request led to: what came since may be a revocation.
     const { state } = updater;
     await serving.apply(state);
-    await updater.persist();
+    await this.#save();
     const [failure] = state.failures.values();
     if (failure) throw failure;
     if (!signal.aborted) lease.renew(leaseEnd);
@@ -79,7 +79,7 @@ export class Follower {
           this.#streaming = true;
           await updater.offer(news);
           await serving.apply(updater.state, news.files);
-          await updater.persist();
+          await this.#save();
           lastId = id;
           pause = RETRY_MS.least;
         }
@@ -87,6 +87,12 @@ export class Follower {
       this.#streaming = false;
       await clock.sleep(pause, signal);
     }
+  }
+
+  /** Not beside an older server that still serves, and saves. */
+  async #save(): Promise<void> {
+    const { serving, updater } = this.#parts;
+    if (serving.begun) await updater.persist();
   }
 
   async #attempt(signal: AbortSignal, work: () => Promise<void>): Promise<void> {

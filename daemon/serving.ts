@@ -64,6 +64,11 @@ export class Serving {
     this.effects = new Effects(parts.clock);
   }
 
+  /** Whether anything is shown, or only made ready. */
+  get begun(): boolean {
+    return this.#presenter !== undefined;
+  }
+
   /** When everything that the first verified realm asks for is served. */
   get settled(): Promise<undefined> {
     return this.#settled.promise;

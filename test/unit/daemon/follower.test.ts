@@ -64,6 +64,7 @@ beforeEach(async () => {
     if (!signal.aborted) throw new ClientError('stream-ended', 'broken off');
   };
   const serving = {
+    begun: true,
     apply: async (state: Updater['state']) => {
       const db = [...state.secrets.values()].flatMap((secrets) => [...secrets.values()])[0];
       served = db?.newestVersion;
