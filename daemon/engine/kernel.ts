@@ -2,6 +2,7 @@
 // files. A fresh one mounts; one that resumes, or is the next, goes on where another ended.
 import { Announcer } from '../../fuse/announce.ts';
 import { barrier } from '../../fuse/barrier.ts';
+import { retire } from '../../fuse/engine/retire.ts';
 import { DEVICE } from '../../fuse/hold/held.ts';
 import type { Held } from '../../fuse/hold/held.ts';
 import { HeldState } from '../../fuse/hold/state.ts';
@@ -51,16 +52,14 @@ export async function startKernel(parts: EngineParts, held: Held): Promise<Engin
     return next;
   }
 
-  /** Ends the thread. The request that wakes it may be answered by it, by the next server, or by nobody. */
-  async function stopThread(): Promise<Promise<boolean>[]> {
+  function stop(): void {
     serving = false;
     watch[Symbol.dispose]();
     thread.stop();
-    const woken = barrier(places.private);
-    await thread.ended;
-    thread[Symbol.dispose]();
-    return [woken];
   }
+
+  const end = (leave: () => Promise<void> | void): Promise<void> =>
+    retire({ directory: places.private, stop, ended: thread.ended, leave });
 
   return {
     server: {
@@ -91,19 +90,11 @@ export async function startKernel(parts: EngineParts, held: Held): Promise<Engin
 
     remember: (nodes) => state.saveNodes(nodes),
 
-    async handOver() {
-      const woken = await stopThread();
-      held.yielded();
-      await Promise.all(woken);
-    },
+    handOver: () => end(() => held.yielded()),
 
     beat: () => held.beatOnce(places.private),
 
-    async close() {
-      const woken = await stopThread();
-      await places.detach();
-      await Promise.all(woken);
-    },
+    close: () => end(() => places.detach()),
   };
 }
 

@@ -41,6 +41,7 @@ export class ServingThread {
     this.ready = ready.promise;
     this.first = first.promise;
     this.ended = new Promise((resolve) => worker.once('exit', () => resolve()));
+    void this.ended.then(() => this.#tables.port1.close());
     worker.on('message', (report: ThreadReport) => {
       if (report.kind === 'ready') ready.resolve(report.agreement);
       else if (report.kind === 'first') first.resolve(report.unique);
@@ -82,9 +83,5 @@ export class ServingThread {
 
   get #stopping(): boolean {
     return Atomics.load(this.#stop, 0) !== 0;
-  }
-
-  [Symbol.dispose](): void {
-    this.#tables.port1.close();
   }
 }

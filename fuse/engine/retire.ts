@@ -1,29 +1,28 @@
 /**
- * Ends a server in order, from the thread that started it: no reader is left hanging, no mount is left behind. Neither
- * `process.exit` nor an uncaught exception can do that, they hang while the worker sits in its read. If `ended` does
- * not come, the worker is stuck: the caller bounds the wait, and then only SIGKILL helps.
+ * Ends a server in order, from the thread that started it: no reader is left hanging. Neither `process.exit` nor an
+ * uncaught exception can do that, they hang while the worker sits in its read. If `ended` does not come, the worker is
+ * stuck: the caller bounds the wait, and then only SIGKILL helps.
  */
-import { closeSync } from 'node:fs';
 import { barrier } from '../barrier.ts';
-import { unmount } from '../mount.ts';
 
 export interface RetireOptions {
+  /** Where the file system is attached. */
   readonly directory: string;
-  /** What `mount` returned; closed here. No notification may be under way. */
-  readonly device: number;
   /** Makes `stopped()` true. */
   readonly stop: () => void;
   /** Settles when the serving thread has ended, well or not. */
   readonly ended: Promise<unknown>;
-  readonly signal: AbortSignal;
+  /**
+   * What becomes of the mount when nobody here serves it any more: taken away (`unmount` and the last descriptor closed, or
+   * `abort`), or served by another. Whoever still waits is answered by that, be it our own wake-up call.
+   */
+  readonly leave: () => Promise<void> | void;
 }
 
-export async function retire({ directory, device, stop, ended, signal }: RetireOptions): Promise<void> {
+export async function retire({ directory, stop, ended, leave }: RetireOptions): Promise<void> {
   stop();
   const woken = barrier(directory);
   await Promise.allSettled([ended]);
-  // Whoever still waits, be it our own wake-up call, gets ENOTCONN as the last descriptor goes.
-  closeSync(device);
+  await leave();
   await woken;
-  await unmount(directory, signal);
 }

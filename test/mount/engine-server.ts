@@ -1,11 +1,12 @@
 // A server process for the engine tests: mounts the directory it is given, serves the static tree with the engine it is
 // given, and obeys what its parent sends. It answers every command, and exits after `stop`.
 import { once } from 'node:events';
+import { closeSync } from 'node:fs';
 import { MessageChannel, Worker } from 'node:worker_threads';
 import { barrier } from '../../fuse/barrier.ts';
 import { mountNative } from '../../fuse/engine/fuse-native.ts';
 import { retire } from '../../fuse/engine/retire.ts';
-import { mount } from '../../fuse/mount.ts';
+import { mount, unmount } from '../../fuse/mount.ts';
 import { Notifier } from '../../fuse/notify.ts';
 import { StaticTree } from '../support/fuse-static-tree.ts';
 
@@ -47,10 +48,12 @@ async function startKernel(directory: string): Promise<Obey> {
       case 'stop':
         return retire({
           directory,
-          device,
           ended,
-          signal: deadline(),
           stop: () => Atomics.store(stop, 0, 1),
+          leave: () => {
+            closeSync(device);
+            return unmount(directory, deadline());
+          },
         });
     }
   };
