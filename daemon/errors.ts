@@ -18,6 +18,10 @@ export type DaemonCode =
   | 'worker-failed'
   | 'mount-gone'
   | 'holder-failed'
+  /** What an earlier server left is damaged, of another boot or of another format. */
+  | 'runtime-unreadable'
+  /** What the next server would need could not be written: the change must not take effect. */
+  | 'runtime-unwritable'
   | 'control-unavailable'
   | 'hook-refused';
 

@@ -10,7 +10,7 @@ import type { Workload } from '../../manifest/names.ts';
 import { array, integer, string } from '../../manifest/shape.ts';
 import { EMPTY_TABLE } from '../table.ts';
 import type { ServedFile, Table } from '../table.ts';
-import { StateFileError } from './state-file.ts';
+import { DaemonError } from '../errors.ts';
 import type { StateFile } from './state-file.ts';
 
 /** 100,000 files, and as many that are on their way out. */
@@ -38,7 +38,7 @@ export class ServedRecord {
   /**
    * What an earlier server has left, which stays on record until `reduce`. Slots are -1, and every view counts as
    * registered. A file stands there once for each state in which the kernel may know it.
-   * @throws StateFileError runtime-unreadable
+   * @throws DaemonError runtime-unreadable
    */
   read(): Table {
     const told = this.#file.read(parseFiles);
@@ -59,7 +59,7 @@ export class ServedRecord {
     return [...this.#byNode.keys()];
   }
 
-  /** Adds what a table is about to show. @throws StateFileError runtime-unwritable: it must not be shown */
+  /** Adds what a table is about to show. @throws DaemonError runtime-unwritable: it must not be shown */
   extend(table: Table): void {
     const added = table.files.filter((file) => !this.#has(file));
     if (added.length > 0)
@@ -68,7 +68,7 @@ export class ServedRecord {
 
   /**
    * What is not in this table was taken back.
-   * @throws StateFileError runtime-unwritable: the record still says more, which costs time at the next start
+   * @throws DaemonError runtime-unwritable: the record still says more, which costs time at the next start
    */
   reduce(table: Table): void {
     const isSame = table.files.length === this.#files.length && table.files.every((file) => this.#has(file));
@@ -82,7 +82,7 @@ export class ServedRecord {
 
   #write(files: readonly ServedFile[], views: ReadonlyMap<Workload, number>): void {
     if (files.length > MOST_FILES) {
-      throw new StateFileError(
+      throw new DaemonError(
         'runtime-unwritable',
         `${files.length} files, at most ${MOST_FILES} are recorded`,
       );

@@ -4,18 +4,11 @@
 // owes one writer at a time: during a handover the next server reads and writes only after the old one has ended. No
 // secret may be in it.
 import { readFileSync, renameSync, writeFileSync } from 'node:fs';
-import { LapseError, isLapseError } from '../../manifest/errors.ts';
+import { isLapseError } from '../../manifest/errors.ts';
 import { parseJson } from '../../manifest/json.ts';
 import type { JsonObject } from '../../manifest/json.ts';
 import { integer, object, string } from '../../manifest/shape.ts';
-
-export type StateFileCode =
-  /** It is damaged, of another boot or of another format. */
-  | 'runtime-unreadable'
-  /** The file is as it was before: the change that should have been written must not take effect. */
-  | 'runtime-unwritable';
-
-export class StateFileError extends LapseError<StateFileCode> {}
+import { DaemonError } from '../errors.ts';
 
 /** Of one file, read or written. */
 const MOST_BYTES = 64 << 20;
@@ -37,7 +30,7 @@ export class StateFile {
     this.#boot = boot;
   }
 
-  /** @throws StateFileError runtime-unwritable */
+  /** @throws DaemonError runtime-unwritable */
   write(members: JsonObject): void {
     const text = JSON.stringify({ format: FORMAT, boot: this.#boot, ...members });
     const bytes = Buffer.byteLength(text);
@@ -52,7 +45,7 @@ export class StateFile {
 
   /**
    * What `parse` makes of it; undefined when there is none.
-   * @throws StateFileError runtime-unreadable, also for every LapseError of `parse`
+   * @throws DaemonError runtime-unreadable, also for every LapseError of `parse`
    */
   read<State>(parse: (members: JsonObject) => State): State | undefined {
     const bytes = this.#bytes();
@@ -63,7 +56,7 @@ export class StateFile {
       if (string(members['boot'], 'boot') !== this.#boot) throw this.#unreadable('it is of another boot');
       return parse(members);
     } catch (cause) {
-      if (!isLapseError(cause) || cause instanceof StateFileError) throw cause;
+      if (!isLapseError(cause) || cause instanceof DaemonError) throw cause;
       throw this.#unreadable(cause.message, cause);
     }
   }
@@ -77,11 +70,11 @@ export class StateFile {
     }
   }
 
-  #unreadable(why: string, cause?: unknown): StateFileError {
-    return new StateFileError('runtime-unreadable', `${this.#path}: ${why}`, { cause });
+  #unreadable(why: string, cause?: unknown): DaemonError {
+    return new DaemonError('runtime-unreadable', `${this.#path}: ${why}`, { cause });
   }
 
-  #unwritable(why: string, cause?: unknown): StateFileError {
-    return new StateFileError('runtime-unwritable', `${this.#path}: ${why}`, { cause });
+  #unwritable(why: string, cause?: unknown): DaemonError {
+    return new DaemonError('runtime-unwritable', `${this.#path}: ${why}`, { cause });
   }
 }

@@ -12,7 +12,7 @@ import { MOST_WORKLOADS } from '../identity/workloads.ts';
 import type { RegisteredWorkload } from '../identity/workloads.ts';
 import type { StateFile } from './state-file.ts';
 
-/** @throws StateFileError runtime-unwritable */
+/** @throws DaemonError runtime-unwritable */
 export function writeWorkloads(file: StateFile, workloads: readonly RegisteredWorkload[]): void {
   file.write({
     workloads: workloads.map(({ id, workload, cgroup, init }) => ({
@@ -22,7 +22,7 @@ export function writeWorkloads(file: StateFile, workloads: readonly RegisteredWo
   });
 }
 
-/** None when there is no file. @throws StateFileError runtime-unreadable */
+/** None when there is no file. @throws DaemonError runtime-unreadable */
 export function readWorkloads(file: StateFile): readonly RegisteredWorkload[] {
   const known = file.read(parseWorkloads) ?? [];
   return known.filter(({ init }) => !init || isAlive(init));

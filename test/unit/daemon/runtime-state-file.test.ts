@@ -15,7 +15,8 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
-import { StateFile, StateFileError, bootId } from '../../../daemon/runtime/state-file.ts';
+import { DaemonError } from '../../../daemon/errors.ts';
+import { StateFile, bootId } from '../../../daemon/runtime/state-file.ts';
 import { ManifestError } from '../../../manifest/errors.ts';
 import { integer } from '../../../manifest/shape.ts';
 
@@ -114,7 +115,7 @@ describe('damage is reported', () => {
   ])('%s', ([, damage]) => {
     expect(read()).toBe(1);
     damage();
-    expect(() => read()).toThrow(StateFileError);
+    expect(() => read()).toThrow(DaemonError);
     expect(() => read()).toThrow(unreadable);
   });
 
