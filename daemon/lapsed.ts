@@ -132,7 +132,7 @@ export async function runDaemon(
   }
   using _beats = beating(engine, clock, ending, log);
   if (held?.phase !== 'next') held?.ready();
-  await engine.takeOver();
+  await engine.resume();
   const workloads = new WorkloadRegistry({
     known: restored(() => readWorkloads(workloadsFile), log),
     save: (list) => writeWorkloads(workloadsFile, list),

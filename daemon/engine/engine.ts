@@ -30,11 +30,11 @@ export interface EngineParts {
 
 export interface Engine {
   readonly server: Server;
-  /** From now on this one serves; resolves when nothing is left of what an earlier server had in hand, or had shown. */
-  takeOver(): Promise<void>;
+  /** After a crash: from now on this one serves, and nothing is left of what the one before had in hand, or had shown. */
+  resume(): Promise<void>;
   /** All nodes that the kernel may have been told of; the holder withdraws them if no server can. */
   remember(nodes: readonly number[]): Promise<void>;
-  /** Stops serving and leaves everything to the next one, which already waits. */
+  /** Stops serving and leaves everything to the next one, which already waits, and serves from its first table on. */
   handOver(): Promise<void>;
   /** Tells the holder that both threads live. @throws FuseError holder-gone */
   beat(): Promise<void>;

@@ -7,6 +7,7 @@ import { DEVICE } from '../../fuse/hold/held.ts';
 import type { Held } from '../../fuse/hold/held.ts';
 import { HeldState } from '../../fuse/hold/state.ts';
 import { takeOver } from '../../fuse/hold/take-over.ts';
+import type { Agreement } from '../../fuse/negotiation.ts';
 import { Notifier } from '../../fuse/notify.ts';
 import { Places, makeRunDirectory } from './places.ts';
 import type { Engine, EngineParts } from './engine.ts';
@@ -22,8 +23,9 @@ export async function startKernel(parts: EngineParts, held: Held): Promise<Engin
   const state = new HeldState(run);
   const places = new Places(run, config.mount, state, clock);
   const notifier = new Notifier(DEVICE);
-  const thread = held.phase === 'fresh' ? await mounted() : await resumed();
-  let serving = held.phase !== 'next';
+  const thread =
+    held.phase === 'fresh' ? await mounted() : new ServingThread(parts, await earlierAgreement());
+  let serving = held.phase === 'fresh';
   // Detached while files are open, the file system lives on where no path leads, and a barrier would ask the directory
   // beneath.
   const watch = clock.every(WATCH_MS, () => {
@@ -45,11 +47,16 @@ export async function startKernel(parts: EngineParts, held: Held): Promise<Engin
     return fresh;
   }
 
-  async function resumed(): Promise<ServingThread> {
+  async function earlierAgreement(): Promise<Agreement> {
     await places.expectToStand();
-    const next = new ServingThread(parts, await state.agreement());
-    if (held.phase === 'resume') next.go();
-    return next;
+    return state.agreement();
+  }
+
+  async function goOn(nodes: readonly number[]): Promise<void> {
+    serving = true;
+    thread.go();
+    const [directory, first] = [places.private, thread.first];
+    await takeOver({ device: DEVICE, notifier, directory, first, most: 1, nodes });
   }
 
   function stop(): void {
@@ -65,27 +72,15 @@ export async function startKernel(parts: EngineParts, held: Held): Promise<Engin
     server: {
       async show(table) {
         thread.show(table);
-        if (serving) await barrier(places.private);
+        // The next one serves from its first table on; what its predecessor showed, that takes back as far as it must.
+        await (serving ? barrier(places.private) : goOn([]));
       },
       invalidator: invalidator(notifier),
-      announcer: announcer(new Announcer(places.private)),
+      announcer: announcer(new Announcer(places.private), () => serving),
     },
 
-    async takeOver() {
-      if (held.phase === 'fresh') return;
-      if (held.phase === 'next') thread.go();
-      serving = true;
-      await thread.ready;
-      // What an ordered predecessor showed, the first table takes back as far as it must.
-      const nodes = held.phase === 'next' ? [] : await state.nodes();
-      await takeOver({
-        device: DEVICE,
-        notifier,
-        directory: places.private,
-        first: thread.first,
-        most: 1,
-        nodes,
-      });
+    async resume() {
+      if (held.phase === 'resume') await goOn(await state.nodes());
     },
 
     remember: (nodes) => state.saveNodes(nodes),
@@ -111,9 +106,10 @@ async function settled(forgotten: Promise<boolean>): Promise<void> {
   await forgotten;
 }
 
-function announcer(kernel: Announcer): core.Announcer {
+function announcer(kernel: Announcer, answers: () => boolean): core.Announcer {
   return {
     async replacing(view, file, size) {
+      if (!answers()) return () => Promise.resolve(false);
       const held = await kernel.replacing(`w/${view}/${file}`, size);
       return () => held.replaced();
     },

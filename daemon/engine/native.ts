@@ -42,7 +42,7 @@ export async function startNative(parts: EngineParts, workload: Workload): Promi
         switched: untold,
       },
     },
-    takeOver: nothing,
+    resume: nothing,
     remember: nothing,
     handOver: nothing,
     beat: nothing,
