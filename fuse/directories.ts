@@ -5,7 +5,7 @@
  * would answer with EIO is the tree's mistake and is thrown.
  */
 import { ERRNO } from './errno.ts';
-import { entryBytes } from './reply.ts';
+import { direntBytes, ENTRY_BYTES, writeDirent } from './reply.ts';
 import type { Outcome, Reply } from './reply.ts';
 import type { Attributes, DirectoryEntry, NodeId } from './tree.ts';
 import { MAX_NAME_BYTES } from './wire.ts';
@@ -28,9 +28,13 @@ interface Placed {
 interface Listing {
   readonly directory: NodeId;
   readonly placed: readonly Placed[];
+  /** All of them as READDIR wants them, one behind the other. */
+  readonly encoded: Buffer;
+  /** Where in `encoded` each one begins, and where the last one ends. */
+  readonly starts: Uint32Array;
 }
 
-/** A tree that returns the same list for as long as it is true has it sorted only once. */
+/** A tree that returns the same list for as long as it is true has it sorted and encoded only once. */
 const listings = new WeakMap<readonly DirectoryEntry[], Listing>();
 
 /** What a lookup of an entry brings (READDIRPLUS): `nothing` when the kernel shall ask itself. */
@@ -46,14 +50,19 @@ export function list(
   find?: Find,
 ): Outcome {
   if (entries.length > MAX_ENTRIES) return ERRNO.EOVERFLOW;
-  const placed = listingOf(directory, entries).placed;
+  const { placed, encoded, starts } = listingOf(directory, entries);
+  const start = (index: number): number => starts[index] ?? encoded.length;
+  const extra = find === undefined ? 0 : ENTRY_BYTES;
+  const first = firstBehind(placed, offset);
+  let end = first;
+  while (end < placed.length && start(end + 1) - start(first) + (end + 1 - first) * extra <= size) end += 1;
+  if (end === first) return first < placed.length ? ERRNO.EINVAL : 0;
+  if (find === undefined) return reply.dirents(0, encoded, start(first), start(end));
   let length = 0;
-  for (const { entry, offset: next } of placed.slice(firstBehind(placed, offset))) {
-    const end = length + entryBytes(entry.name, find !== undefined);
-    if (end > size) return length > 0 ? length : ERRNO.EINVAL;
-    if (find) reply.directoryEntryPlus(length, entry, next, isDots(entry) ? 'nothing' : find(entry));
-    else reply.directoryEntry(length, entry, next);
-    length = end;
+  for (const [index, { entry }] of placed.slice(first, end).entries()) {
+    const found = isDots(entry) ? 'nothing' : find(entry);
+    if (found !== 'nothing') reply.entry(found, length);
+    length = reply.dirents(length + ENTRY_BYTES, encoded, start(first + index), start(first + index + 1));
   }
   return length;
 }
@@ -61,9 +70,23 @@ export function list(
 function listingOf(directory: NodeId, entries: readonly DirectoryEntry[]): Listing {
   const known = listings.get(entries);
   if (known?.directory === directory) return known;
-  const listing = { directory, placed: place(directory, entries) };
+  const placed = place(directory, entries);
+  const listing = { directory, placed, ...encode(placed) };
   listings.set(entries, listing);
   return listing;
+}
+
+function encode(placed: readonly Placed[]): Pick<Listing, 'encoded' | 'starts'> {
+  const starts = new Uint32Array(placed.length + 1);
+  let length = 0;
+  for (const [index, { entry }] of placed.entries()) {
+    length += direntBytes(entry.name);
+    starts[index + 1] = length;
+  }
+  const encoded = Buffer.alloc(length);
+  for (const [index, { entry, offset }] of placed.entries())
+    writeDirent(encoded, starts[index] ?? 0, entry, offset);
+  return { encoded, starts };
 }
 
 /** In the order of their offsets. Of names that would get the same one, the later in the alphabet moves on. */
@@ -93,8 +116,13 @@ function offsetOf(name: string): number {
 }
 
 function firstBehind(placed: readonly Placed[], offset: number): number {
-  const index = placed.findIndex((candidate) => candidate.offset > offset);
-  return index < 0 ? placed.length : index;
+  let low = 0;
+  for (let high = placed.length; low < high;) {
+    const middle = (low + high) >> 1;
+    if ((placed[middle]?.offset ?? 0) > offset) high = middle;
+    else low = middle + 1;
+  }
+  return low;
 }
 
 function isDots({ name }: DirectoryEntry): boolean {

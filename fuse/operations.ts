@@ -35,8 +35,9 @@ export class Operations {
   readonly #own: OwnOperations;
   readonly #caller = new RequestCaller();
   #agreement: Agreement | undefined;
-  /** What the answer under way hands out, to be given back if it does not arrive. */
-  #looked: NodeId[] = [];
+  /** What the answer under way hands out, to be given back if it does not arrive: the first `#lookups` of `#looked`. */
+  readonly #looked: NodeId[] = [];
+  #lookups = 0;
   #handle = -1;
 
   constructor(tree: Tree, reply: Reply, agreement?: Agreement) {
@@ -53,7 +54,7 @@ export class Operations {
 
   /** Writes the payload of the answer into the reply. */
   answer(request: Request): Outcome {
-    if (this.#looked.length > 0) this.#looked = [];
+    this.#lookups = 0;
     this.#handle = -1;
     this.#caller.load(request);
     return request.wellFormed ? this.#dispatch(request) : ERRNO.EINVAL;
@@ -61,9 +62,9 @@ export class Operations {
 
   /** Gives back to the tree what the last answer would have handed out, had it arrived: lookups, or a handle. */
   withdraw(request: Request): void {
-    const looked = this.#looked;
+    const looked = this.#looked.slice(0, this.#lookups);
     const handle = this.#handle;
-    this.#looked = [];
+    this.#lookups = 0;
     this.#handle = -1;
     for (const node of looked) this.#tree.forget(node, 1);
     if (handle >= 0) this.#tree.release(request.node, handle);
@@ -134,7 +135,7 @@ export class Operations {
     if (typeof name === 'number') return name;
     const found = this.#tree.lookup(request.node, name, this.#caller);
     if (typeof found === 'number') return refusal(found);
-    this.#looked.push(found.node);
+    this.#handOut(found.node);
     return this.#reply.entry(found);
   }
 
@@ -218,11 +219,16 @@ export class Operations {
     const found = this.#tree.lookup(parent, name, this.#caller);
     if (typeof found === 'number') return 'nothing';
     if (found.lasting === true) {
-      this.#looked.push(found.node);
+      this.#handOut(found.node);
       return found;
     }
     this.#tree.forget(found.node, 1);
     return 'nothing';
+  }
+
+  #handOut(node: NodeId): void {
+    this.#looked[this.#lookups] = node;
+    this.#lookups += 1;
   }
 
   #access(request: Request): Outcome {

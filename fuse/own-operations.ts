@@ -72,7 +72,8 @@ export class OwnOperations {
   #touch(request: Request, caller: Caller): Outcome {
     const attributes = this.#tree.attributes(request.node, caller);
     if (typeof attributes === 'number') return refusal(attributes);
-    if (request.opcode === OPCODE.SETATTR) return this.#reply.attributes(attributes);
+    // Not to be kept: the file may be gone for everybody else.
+    if (request.opcode === OPCODE.SETATTR) return this.#reply.attributes({ ...attributes, lasting: false });
     return this.#reply.opened(OWN_HANDLE, FOPEN.DIRECT_IO | FOPEN.NOFLUSH);
   }
 

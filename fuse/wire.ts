@@ -148,6 +148,8 @@ export class Request {
     const end = this.#nameEnd(start);
     if (end <= start) return ERRNO.EINVAL;
     if (end - start > MAX_NAME_BYTES) return ERRNO.ENAMETOOLONG;
+    // Nearly all are ASCII: no view has to be made of those to check them.
+    if (this.#isAscii(start, end)) return this.#bytes.toString('latin1', start, end);
     // A tree's names are text: one that is not cannot be there, and must not turn into another by replacement.
     return isUtf8(this.#bytes.subarray(start, end)) ? this.#bytes.toString('utf8', start, end) : ERRNO.ENOENT;
   }
@@ -161,6 +163,12 @@ export class Request {
   #nameEnd(start: number): number {
     const end = this.#bytes.indexOf(0, start);
     return end < REQUEST_HEADER_BYTES + this.argumentBytes ? end : -1;
+  }
+
+  #isAscii(start: number, end: number): boolean {
+    let seen = 0;
+    for (let at = start; at < end; at += 1) seen |= this.#bytes[at] ?? 0;
+    return seen < 0x80;
   }
 
   #u64(at: number): number {

@@ -66,7 +66,7 @@ export class Held {
     this.#say('yielded');
   }
 
-  /** Only when both threads are known to live. */
+  /** Only when both threads are known to live. Blocks when the holder has been stopped for thousands of beats. */
   beat(): void {
     this.#say('beat');
   }

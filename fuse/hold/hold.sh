@@ -16,13 +16,16 @@ MAX_CRASHES=${HOLD_MAX_CRASHES:-5} CRASH_SPAN=10000 # milliseconds, as all times
 END=2000                                            # for a server to end, or to yield
 DEATH=250                                           # for a killed server to be gone
 WITHDRAW=1000
-QUIET=100
+# Who beats four times in LIMIT is not quiet. Signals wait as long, too: a line from a trap could find the pipe full.
+QUIET=$((LIMIT / 3 < 500 ? LIMIT / 3 : 500))
 
-# The server that serves. State: starting serving yielding dying ending. Due: when it is too late for what it owes.
+# The server that serves. State: starting serving yielding dying dead ending. Due: when it is too late for what it owes.
 PID='' STATE='' PHASE='' DUE=0
 # The one that prepares beside it (state: preparing ready), and the one that has yielded and is about to exit.
 NEXT='' NEXT_STATE='' NEXT_DUE=0 LEAVING='' LEAVING_DUE=0
 CRASHES=() UNREADY=0 NOW=0
+# How many signals came; which was not acted upon.
+SIGNALS=0 TOLD_TO_END='' TOLD_TO_HAND_OVER=''
 
 say() { echo "holder: $*" >&2; }
 
@@ -132,11 +135,14 @@ end() {
 }
 
 died() { # PID
-  local status
+  local status signals=''
   case $1 in
     "$PID")
-      wait "$1" 2>/dev/null
-      status=$?
+      while [[ $signals != "$SIGNALS" ]]; do # a signal ends wait, too
+        signals=$SIGNALS
+        wait "$1" 2>/dev/null
+        status=$?
+      done
       died_with $status
       ;;
     "$NEXT")
@@ -148,20 +154,17 @@ died() { # PID
 }
 
 died_with() { # STATUS of the current one
-  case $STATE,$1 in
+  local state=$STATE
+  STATE=dead
+  case $state,$PHASE,$1 in
     *,0)
       say "$PID ended in order"
       leave 0
       ;;
-    dying,*) succeed ;;
+    dying,* | yielding,*) succeed ;;
     ending,*) give_up "$1" "$PID ended with $1" ;;
-    yielding,*) succeed ;;
     *,1) give_up 1 "$PID cannot go on" ;;
-    starting,*)
-      [[ $PHASE != fresh ]] || give_up 1 "$PID died with $1 before it was ready"
-      say "$PID died with $1"
-      succeed
-      ;;
+    starting,fresh,*) give_up 1 "$PID died with $1 before it was ready" ;;
     *)
       say "$PID died with $1"
       succeed
@@ -171,8 +174,6 @@ died_with() { # STATUS of the current one
 
 heard() { # PID WORD
   case $1,$2,$STATE,$NEXT_STATE in
-    holder,end,*) end ;;
-    holder,next,*) hand_over ;;
     *,died,*) died "$1" ;;
     "$PID",ready,starting,*)
       say "$PID is ready"
@@ -227,16 +228,15 @@ quiet() {
 
 # With -f the connection ends: no request waits any more, so no notification can.
 unmount() {
-  local device path place found above
+  local device path number place top
   while read -r device path; do
-    found='' above=''
+    top=''
     while read -r _ _ number _ place _; do
-      [[ $place == "$path" ]] || continue
-      [[ $number == "$device" ]] && found=1 || above=$number
+      [[ $place != "$path" ]] || top=$number # the later one lies above
     done </proc/self/mountinfo
     printf -v place %b "$path"
-    if [[ $above ]]; then say "$place: something else is mounted there, left alone"
-    elif [[ $found ]]; then umount -i -c -f -l -- "$place" || say "cannot unmount $place"; fi
+    if [[ $top == "$device" ]]; then umount -i -c -f -l -- "$place" || say "cannot unmount $place"
+    elif [[ $top ]]; then say "$place: something else is mounted there, left alone"; fi
   done <"$RUN/mounts"
 }
 
@@ -274,7 +274,9 @@ withdraw_in_time() {
 
 give_up() { # STATUS WHY
   say "$2, giving up"
-  kill -KILL "$PID" ${NEXT:+"$NEXT"} ${LEAVING:+"$LEAVING"} 2>/dev/null
+  [[ $STATE == dead ]] || kill -KILL "$PID" 2>/dev/null
+  [[ -z $LEAVING ]] || kill -KILL "$LEAVING" 2>/dev/null
+  [[ -z $NEXT ]] || kill_next
   [[ ! -e $RUN/mounts ]] || unmount
   [[ ! -e $RUN/withdraw ]] || withdraw_in_time
   leave "$1"
@@ -298,24 +300,35 @@ exec 3<>/dev/fuse || exit 1
 # Only 4 is handed on: when the holder is gone there is no reader, and the server's next beat fails.
 mkfifo -m 600 "$RUN/beat" && exec 5<>"$RUN/beat" 4>"$RUN/beat" || exit 1
 rm -f "$RUN/beat"
-trap 'echo "holder next" >&4' HUP
-trap 'echo "holder end" >&4' INT TERM
+trap '((++SIGNALS)); TOLD_TO_HAND_OVER=1' HUP
+trap '((++SIGNALS)); TOLD_TO_END=1' INT TERM
 trap '' PIPE
 now
 start_current fresh
 
+line=''
 while :; do
   now
   left=$((DUE - NOW))
   [[ $NEXT_STATE == preparing ]] && ((NEXT_DUE - NOW < left)) && left=$((NEXT_DUE - NOW))
   [[ $LEAVING ]] && ((LEAVING_DUE - NOW < left)) && left=$((LEAVING_DUE - NOW))
-  printf -v left 0.%03d $((left < 10 ? 10 : left > QUIET ? QUIET : left))
-  # Nobody is late while a line of his may still be unread.
-  if read -r -t "$left" -u 5 who word; then
+  printf -v left 0.%03d $((left > QUIET ? QUIET : left > 10 ? left : 10))
+  # The time may be over in the middle of a line. Nobody is late while a line of his may still be unread.
+  if IFS= read -r -t "$left" -u 5 part; then
+    line+=$part
     now
-    heard "$who" "$word"
+    heard "${line% *}" "${line#* }"
+    line=''
   else
+    line+=$part
     now
     quiet
+  fi
+  if [[ $TOLD_TO_END ]]; then
+    TOLD_TO_END=''
+    end
+  elif [[ $TOLD_TO_HAND_OVER ]]; then
+    TOLD_TO_HAND_OVER=''
+    hand_over
   fi
 done

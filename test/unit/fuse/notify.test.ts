@@ -28,11 +28,13 @@ describe('notifications', () => {
       notifier.invalidateInode(node),
       notifier.invalidateEntry(1, 'né'),
       notifier.deleteEntry(1, node, 'gone'),
+      notifier.resend(),
     ]);
     const expected = Buffer.concat([
       ...[u32(40, 2), u64(0), u64(node, 0, 0)],
       ...[u32(36, 3), u64(0), u64(1), u32(3, 0), Buffer.from('né\0')],
       ...[u32(45, 6), u64(0), u64(1, node), u32(4, 0), Buffer.from('gone\0')],
+      ...[u32(16, 7), u64(0)],
     ]);
     expect(readFileSync(join(directory, 'device'))).toEqual(expected);
   });
@@ -63,7 +65,7 @@ describe('a device that fails for good', () => {
     const odd = openSync(directory, 'r');
     const failed = expect.objectContaining({ code: 'device-failed' }) as Error;
     expect(() => receive(odd, new Uint8Array(16))).toThrow(failed);
-    expect(() => send(odd, new Uint8Array(16))).toThrow(failed);
+    expect(() => send(odd, new Uint8Array(16), 16)).toThrow(failed);
     closeSync(odd);
   });
 });
