@@ -27,6 +27,7 @@ interface Placed {
 
 interface Listing {
   readonly directory: NodeId;
+  readonly entries: readonly DirectoryEntry[];
   readonly placed: readonly Placed[];
   /** All of them as READDIR wants them, one behind the other. */
   readonly encoded: Buffer;
@@ -34,8 +35,11 @@ interface Listing {
   readonly starts: Uint32Array;
 }
 
-/** A tree that returns the same list for as long as it is true has it sorted and encoded only once. */
-const listings = new WeakMap<readonly DirectoryEntry[], Listing>();
+/**
+ * A tree that returns the same list for as long as it is true has it sorted and encoded only once. One is kept, not one a
+ * directory: callers decide how many they list.
+ */
+let latest: Listing | undefined;
 
 /** What a lookup of an entry brings (READDIRPLUS): `nothing` when the kernel shall ask itself. */
 export type Find = (entry: DirectoryEntry) => Attributes | 'nothing';
@@ -68,12 +72,10 @@ export function list(
 }
 
 function listingOf(directory: NodeId, entries: readonly DirectoryEntry[]): Listing {
-  const known = listings.get(entries);
-  if (known?.directory === directory) return known;
+  if (latest?.entries === entries && latest.directory === directory) return latest;
   const placed = place(directory, entries);
-  const listing = { directory, placed, ...encode(placed) };
-  listings.set(entries, listing);
-  return listing;
+  latest = { directory, entries, placed, ...encode(placed) };
+  return latest;
 }
 
 function encode(placed: readonly Placed[]): Pick<Listing, 'encoded' | 'starts'> {

@@ -140,7 +140,7 @@ export class Operations {
   }
 
   #forget(node: number, lookups: number): 0 {
-    this.#tree.forget(node, lookups);
+    if (isExact(node) && isExact(lookups)) this.#tree.forget(node, lookups);
     return 0;
   }
 
@@ -194,6 +194,7 @@ export class Operations {
 
   #release(request: Request): Outcome {
     const handle = request.u64(RELEASE_IN.handle);
+    if (!isExact(handle)) return ERRNO.EINVAL;
     if (handle !== OWN_HANDLE) this.#tree.release(request.node, handle);
     return 0;
   }
