@@ -2,6 +2,8 @@
 export interface Findings {
   readonly lines: readonly string[];
   readonly json: object;
+  /** What was found must not be. */
+  readonly failed?: boolean;
 }
 
 /** The value below which a share of them lies, by the nearest rank; `share` from 0 to 1. */

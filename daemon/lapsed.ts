@@ -37,6 +37,8 @@ const TICK_MS = 100;
 const SWEEP_MS = 1000;
 /** How often the holder hears that both threads live, in milliseconds. */
 const BEAT_MS = 100;
+/** How often one that waits to serve looks whether there still is a holder, in milliseconds. */
+const ALONE_MS = 500;
 /** How long an orderly end may take, in milliseconds, before the process kills itself. */
 const END_MS = 1800;
 
@@ -93,7 +95,7 @@ export async function runDaemon(
     lease,
     onOpened: (slot) => vault.noteOpened(slot),
     onFailure: fatal,
-    onGone: () => fatal(new DaemonError('mount-gone', 'the mount was taken away')),
+    onGone: () => cannotGoOn(vault, log),
     worker: parts.worker ?? new URL('./worker.ts', import.meta.url),
   });
   const real = engine.server;
@@ -125,8 +127,11 @@ export async function runDaemon(
   using _sweep = clock.every(SWEEP_MS, () => serving.sweep());
 
   if (held?.phase === 'next') {
+    // Nobody would ever tell it to go.
+    using _alone = clock.every(ALONE_MS, () => held.beat());
     void follower.run(ending.signal);
     await serving.settled;
+    log.info('everything is loaded; serving when the other one has ended');
     held.ready();
     await held.go;
   }
@@ -146,15 +151,17 @@ export async function runDaemon(
   const late = clock.deadline(END_MS);
   late.addEventListener('abort', () => fatal(new DaemonError('worker-failed', 'the end took too long')));
   await control.close();
-  if (yielding) {
-    await engine.handOver();
+  if (yielding) await serving.rest();
+  const stopped = yielding && !(await handedOver(engine, log));
+  if (yielding && !stopped) {
     vault[Symbol.dispose]();
     log.info('the next one serves now');
     process.exit(EXIT.yielded);
   }
+  // What nobody serves cannot be withdrawn before its connection has ended: a request may hold the locks.
+  if (stopped) await engine.close();
   await serving.end();
-  vault[Symbol.dispose]();
-  await engine.close();
+  if (!stopped) await engine.close();
   log.info('ended; nothing is mounted any more');
   process.exit(process.exitCode ?? EXIT.ended);
 }
@@ -175,6 +182,17 @@ function beating(engine: Engine, clock: Clock, ending: AbortController, log: Log
       })
       .finally(() => (under = false));
   });
+}
+
+/** False when there is nobody to hand over to any more: the holder died meanwhile. */
+async function handedOver(engine: Engine, log: Log): Promise<boolean> {
+  try {
+    await engine.handOver();
+    return true;
+  } catch (error) {
+    log.error(`ending: ${(error as Error).message}`);
+    return false;
+  }
 }
 
 /** Registrations that cannot be read are none: then every container is an unknown caller. */
@@ -198,6 +216,13 @@ async function readAnchor(path: string): Promise<Uint8Array> {
   } catch (cause) {
     throw new DaemonError('config-unreadable', `cannot read the realm's root ${path}`, { cause });
   }
+}
+
+/** The connection has ended, and with it the serving thread's last read: an ordinary exit does not hang. */
+function cannotGoOn(vault: Vault, log: Log): never {
+  log.error('fatal: the mount was taken away');
+  vault[Symbol.dispose]();
+  process.exit(EXIT.failed);
 }
 
 function die(error: unknown, config: Config, vault: Vault, log: Log): never {

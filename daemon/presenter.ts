@@ -7,14 +7,16 @@ import type { Effects } from './effects.ts';
 import type { Server } from './server.ts';
 import { NOTHING_YET } from './table.ts';
 import type { ServedFile, Table } from './table.ts';
-import { nameOf } from './watchers.ts';
-import type { News, Watchers } from './watchers.ts';
+import type { News, Replaced, Watchers } from './watchers.ts';
 import { withdraw } from './withdrawal.ts';
 
-/** How many files of a table are held and announced as replaced; of the rest only directories hear. */
-const MOST_REPLACED = 64;
+/** How many files of a table are held, so that who watches the file itself hears; of the rest only directories do. */
+const MOST_HELD = 64;
 /** Announced at once; between two such lots it is looked whether something more urgent waits. */
 const LOT = 16;
+
+/** Tells whoever watches; `hurry` is asked whether something more urgent waits. */
+export type Announce = (hurry: () => boolean) => Promise<void>;
 
 /** Where the next server finds what the kernel may have been told. */
 export interface Record {
@@ -37,65 +39,78 @@ export class Presenter {
   readonly #parts: PresenterParts;
   #told: Table;
   #inEffect: Table = NOTHING_YET;
+  /** Views whose watchers in the style of Kubernetes have yet to hear of a change. */
+  readonly #changed = new Set<Workload>();
 
   constructor(parts: PresenterParts) {
     this.#parts = parts;
     this.#told = parts.told;
   }
 
-  /** Shows what is there so far. Nothing is withdrawn by it: what is missing may still come. */
+  /**
+   * Shows what is there so far. Nothing is withdrawn by it: what is missing may still come. So nothing is in effect by it
+   * either: the kernel may still lead a name to where it led before.
+   */
   async unsettled(table: Table): Promise<void> {
     const { server, record } = this.#parts;
     await record.extend(table);
     await server.show({ ...NOTHING_YET, ...table });
     this.#told = both(this.#told, table);
-    this.#note(table);
   }
 
   /**
    * Resolves when everything that is not in this table is gone for everybody; then `announce` tells who watches, and may
    * be cut short: what it did not get to is told with the next table.
    */
-  async settled(table: Table): Promise<(hurry: () => boolean) => Promise<void>> {
+  async settled(table: Table): Promise<Announce> {
     const { server, record, watchers } = this.#parts;
     const news = watchers.news(table);
     await record.extend(table);
-    const replaced = await this.#hold(news.replaced.slice(0, MOST_REPLACED));
+    const held = await this.#hold(news.replaced.slice(0, MOST_HELD));
     await server.show({
       ...table,
       settled: true,
       arriving: new Set(news.arriving.map(({ node }) => node)),
-      departing: news.departing,
+      // What is held is told of, even if no overlap keeps it.
+      departing: [...news.departing, ...held.map(({ file }) => file.before)],
     });
     await withdraw(server.invalidator, this.#told, table);
     this.#told = table;
     this.#note(without(table, news.arriving));
     await record.reduce(table);
-    return (hurry) => this.#announce(table, news, replaced, hurry);
+    return (hurry) => this.#announce(table, news, held, hurry);
   }
 
-  #hold(files: readonly ServedFile[]): Promise<readonly Told[]> {
+  #hold(files: readonly Replaced[]): Promise<readonly Held[]> {
     const { announcer } = this.#parts.server;
     return Promise.all(
       files.map(async (file) => {
-        const tell = await announcer.replacing(file.view, file.file, file.size);
-        return { file, tell };
+        const { view, file: name, size } = file.before;
+        return { file, tell: await announcer.replacing(view, name, size) };
       }),
     );
   }
 
   async #announce(
     table: Table,
-    { arriving, departing, replaced }: News,
-    held: readonly Told[],
+    { arriving, departing, replaced, altered }: News,
+    held: readonly Held[],
     hurry: () => boolean,
   ): Promise<void> {
     const { server, watchers } = this.#parts;
     const { announcer } = server;
-    const now = new Map(table.files.filter(({ named }) => named).map((file) => [nameOf(file), file]));
+    for (const { view } of [...arriving, ...departing, ...replaced.map(({ after }) => after), ...altered])
+      this.#changed.add(view);
+    for (const file of altered) watchers.note(file);
     // Every file that is held has to be let go, and is told of by that.
-    await Promise.all(held.map(({ tell }) => tell()));
-    for (const file of replaced) watchers.note(now.get(nameOf(file)) ?? file);
+    const heard = new Set<Replaced>();
+    await Promise.all(
+      held.map(async ({ file, tell }) => {
+        if (!(await tell())) return;
+        heard.add(file);
+        watchers.note(file.after);
+      }),
+    );
     const unmade: ServedFile[] = [];
     const steps = [
       ...departing.map((file) => async () => {
@@ -106,11 +121,14 @@ export class Presenter {
         if (!(await announcer.created(file.view, file.file))) unmade.push(file);
         watchers.note(file);
       }),
-      ...changedViews({ arriving, departing, replaced }).map((view) => async () => {
+      ...replaced.flatMap((file) => (heard.has(file) ? [] : [() => this.#replacedByName(file.after)])),
+      ...[...this.#changed].map((view) => async () => {
         await announcer.switched(view);
+        this.#changed.delete(view);
       }),
     ];
-    for (let at = 0; at < steps.length && !hurry(); at += LOT) {
+    // One lot always, or names would never come while something happens all the time.
+    for (let at = 0; at < steps.length && (at === 0 || !hurry()); at += LOT) {
       await Promise.all(steps.slice(at, at + LOT).map((step) => step()));
     }
     // A name that could not be made in front of watchers is shown without their knowing.
@@ -122,34 +140,40 @@ export class Presenter {
     this.#note(without(table, waiting));
   }
 
+  /** The new file stands for the old one, which was not held: its directory hears the same. */
+  async #replacedByName(file: ServedFile): Promise<void> {
+    const { server, watchers } = this.#parts;
+    const tell = await server.announcer.replacing(file.view, file.file, file.size);
+    await tell();
+    watchers.note(file);
+  }
+
   #note(table: Table): void {
     this.#parts.effects.shown(this.#inEffect, table);
     this.#inEffect = table;
   }
 }
 
-interface Told {
-  readonly file: ServedFile;
+interface Held {
+  readonly file: Replaced;
   readonly tell: () => Promise<boolean>;
 }
 
-/** What may be known of either. */
+/** What may be known of either: the same file in two states, if it was told in both. */
 function both(old: Table, next: Table): Table {
-  const known = new Set(next.files.map(({ node }) => node));
+  const known = new Set(next.files.map(stateOf));
   return {
     views: [...old.views, ...next.views],
-    files: [...old.files.filter(({ node }) => !known.has(node)), ...next.files],
+    files: [...old.files.filter((file) => !known.has(stateOf(file))), ...next.files],
     groups: new Map([...old.groups, ...next.groups]),
   };
+}
+
+function stateOf({ node, view, file, named, size, uid, gid, mode, mtime }: ServedFile): string {
+  return [node, view, file, named, size, uid, gid, mode, mtime].join(' ');
 }
 
 function without(table: Table, files: readonly ServedFile[]): Table {
   const left = new Set(files.map(({ node }) => node));
   return { ...table, files: table.files.filter(({ node }) => !left.has(node)) };
-}
-
-function changedViews(news: News): readonly Workload[] {
-  return [
-    ...new Set(Object.values(news).flatMap((files: readonly ServedFile[]) => files.map(({ view }) => view))),
-  ];
 }

@@ -56,6 +56,7 @@ export class Serving {
   readonly #settled = Promise.withResolvers<undefined>();
   #isSettled = false;
   #mappingsLive = false;
+  #resting = false;
   #ended = false;
 
   constructor(parts: ServingParts) {
@@ -150,6 +151,15 @@ export class Serving {
     this.#mappingsLive = holds;
   }
 
+  /**
+   * Shows nothing new any more; resolves when what was being shown is. For who hands over: the next one then writes the
+   * record, and tells the kernel and whoever watches.
+   */
+  async rest(): Promise<void> {
+    this.#resting = true;
+    await this.#showing.catch(() => undefined);
+  }
+
   /** Denies everything, also what is mapped; for shutdown. */
   async end(): Promise<void> {
     this.#ended = true;
@@ -222,6 +232,7 @@ export class Serving {
   }
 
   async #showNow(): Promise<void> {
+    if (this.#resting) return;
     const dead = this.#dead;
     this.#dead = [];
     const settled = this.#isSettled;
@@ -232,7 +243,7 @@ export class Serving {
     const announce = settled ? await presenter?.settled(table) : await presenter?.unsettled(table);
     for (const slot of dead) this.#parts.vault.reclaim(slot);
     if (settled) this.#settled.resolve(undefined);
-    await announce?.(() => this.#next !== undefined);
+    await announce?.(() => this.#resting || this.#next !== undefined);
   }
 
   async #withdrawMappings(): Promise<void> {

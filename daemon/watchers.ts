@@ -7,8 +7,15 @@ import type { ServedFile, Table } from './table.ts';
 export interface News {
   readonly arriving: readonly ServedFile[];
   readonly departing: readonly ServedFile[];
-  /** As they were before: the same name leads to another file now. */
-  readonly replaced: readonly ServedFile[];
+  /** The same name leads to another file now. */
+  readonly replaced: readonly Replaced[];
+  /** The same file, as it is now: with another owner or mode. */
+  readonly altered: readonly ServedFile[];
+}
+
+export interface Replaced {
+  readonly before: ServedFile;
+  readonly after: ServedFile;
 }
 
 export class Watchers {
@@ -24,17 +31,19 @@ export class Watchers {
   news({ files, groups }: Table): News {
     const watched = new Set(groups.values());
     const named = files.filter((file) => file.named && watched.has(file.view));
-    const names = new Map(named.map((file) => [nameOf(file), file]));
+    const names = new Set(named.map(nameOf));
     for (const file of this.#told.values()) if (!watched.has(file.view)) this.forget(file);
     for (const file of named) if (!this.#watched.has(file.view)) this.note(file);
     this.#watched = watched;
-    const told = [...this.#told];
+    const known = named.flatMap((after) => {
+      const before = this.#told.get(nameOf(after));
+      return before ? [{ before, after }] : [];
+    });
     return {
       arriving: named.filter((file) => !this.#told.has(nameOf(file))),
-      departing: told.filter(([name]) => !names.has(name)).map(([, file]) => file),
-      replaced: told
-        .filter(([name, file]) => (names.get(name)?.node ?? file.node) !== file.node)
-        .map(([, file]) => file),
+      departing: [...this.#told].filter(([name]) => !names.has(name)).map(([, file]) => file),
+      replaced: known.filter(({ before, after }) => before.node !== after.node),
+      altered: known.filter(isAltered).map(({ after }) => after),
     };
   }
 
@@ -47,6 +56,11 @@ export class Watchers {
   forget(file: ServedFile): void {
     this.#told.delete(nameOf(file));
   }
+}
+
+function isAltered({ before, after }: Replaced): boolean {
+  const isSame = (['uid', 'gid', 'mode'] as const).every((field) => before[field] === after[field]);
+  return before.node === after.node && !isSame;
 }
 
 /** What tells one name from another. */

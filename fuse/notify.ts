@@ -2,8 +2,8 @@
  * Takes things out of the kernel's caches: pages, names; and makes it send requests again. Two rules the caller owes.
  * Never call it from the serving thread, and never let that thread wait for it: the kernel takes locks here that an
  * unanswered request may hold, and only the serving thread can answer it. And while nobody serves, a notification may not
- * return. Written by the thread pool, one at a time, in the order of the calls. Each promise tells whether the kernel had
- * anything to forget.
+ * return. Written by the thread pool, begun in the order of the calls, a few at once: what must not overtake another has to
+ * wait for it. Each promise tells whether the kernel had anything to forget.
  */
 import { write } from 'node:fs';
 import { FuseError, systemCode } from './errors.ts';
@@ -17,6 +17,12 @@ const INODE_OUT = { node: 0, length: 24 } as const;
 const ENTRY_OUT = { parent: 0, nameLength: 8, name: 16 } as const;
 const DELETE_OUT = { parent: 0, child: 8, nameLength: 16, name: 24 } as const;
 
+/**
+ * Handed to the thread pool at once. One after another would cost a turn of the event loop each, which is most of the time
+ * that a thousand take on a busy machine; too many would keep a server's beat waiting behind them.
+ */
+const AT_ONCE = 32;
+
 type Refusals = ReadonlySet<string | undefined>;
 /** A delete that a mount or a child keeps from finishing: the name itself was dropped before. */
 const DONE: Refusals = new Set(['EBUSY', 'ENOTEMPTY']);
@@ -27,7 +33,8 @@ const UNKNOWN: Refusals = new Set(['EINVAL']);
 
 export class Notifier {
   readonly #device: number;
-  #last: Promise<unknown> = Promise.resolve();
+  readonly #waiting: (() => void)[] = [];
+  #running = 0;
 
   constructor(device: number) {
     this.#device = device;
@@ -61,10 +68,17 @@ export class Notifier {
     return this.#enqueue(message(CODE.RESEND, 0, []), UNKNOWN);
   }
 
-  #enqueue(bytes: Buffer, nothing = NOTHING): Promise<boolean> {
-    const written = this.#last.then(() => writeNotification(this.#device, bytes, nothing));
-    this.#last = written.catch(() => undefined);
-    return written;
+  async #enqueue(bytes: Buffer, nothing = NOTHING): Promise<boolean> {
+    if (this.#running === AT_ONCE) await new Promise<void>((resolve) => this.#waiting.push(resolve));
+    else this.#running += 1;
+    try {
+      return await writeNotification(this.#device, bytes, nothing);
+    } finally {
+      // Whoever waited longest takes this one's place.
+      const next = this.#waiting.shift();
+      if (next) next();
+      else this.#running -= 1;
+    }
   }
 }
 

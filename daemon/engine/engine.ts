@@ -22,7 +22,7 @@ export interface EngineParts {
   readonly onOpened: (slot: number) => void;
   /** The daemon cannot go on; another one may. */
   readonly onFailure: (error: unknown) => void;
-  /** The mount is gone: neither can another one. */
+  /** The connection has ended: neither can another one. */
   readonly onGone: () => void;
   /** The entry of the serving thread. */
   readonly worker: URL;

@@ -9,6 +9,7 @@ import { HeldState } from '../../fuse/hold/state.ts';
 import { takeOver } from '../../fuse/hold/take-over.ts';
 import type { Agreement } from '../../fuse/negotiation.ts';
 import { Notifier } from '../../fuse/notify.ts';
+import { DaemonError } from '../errors.ts';
 import { Places, makeRunDirectory } from './places.ts';
 import type { Engine, EngineParts } from './engine.ts';
 import type * as core from '../server.ts';
@@ -30,7 +31,7 @@ export async function startKernel(parts: EngineParts, held: Held): Promise<Engin
   // beneath.
   const watch = clock.every(WATCH_MS, () => {
     places.stand().then((stand) => {
-      if (!stand && serving) parts.onGone();
+      if (!stand && serving) parts.onFailure(new DaemonError('mount-gone', 'the mount was taken away'));
     }, parts.onFailure);
   });
 

@@ -17,6 +17,7 @@ export class ServingThread {
   readonly ready: Promise<Agreement>;
   /** The `unique` of the first request. */
   readonly first: Promise<bigint>;
+  /** It does not touch the device any more. What is left of the thread takes its time. */
   readonly ended: Promise<void>;
   readonly #tables = new MessageChannel();
   readonly #go = new Int32Array(new SharedArrayBuffer(4));
@@ -40,15 +41,20 @@ export class ServingThread {
     const first = Promise.withResolvers<bigint>();
     this.ready = ready.promise;
     this.first = first.promise;
-    this.ended = new Promise((resolve) => worker.once('exit', () => resolve()));
-    void this.ended.then(() => this.#tables.port1.close());
+    const ended = Promise.withResolvers<undefined>();
+    this.ended = ended.promise;
+    worker.once('exit', () => {
+      ended.resolve(undefined);
+      this.#tables.port1.close();
+    });
     worker.on('message', (report: ThreadReport) => {
       if (report.kind === 'ready') ready.resolve(report.agreement);
       else if (report.kind === 'first') first.resolve(report.unique);
       else if (report.kind === 'opened') parts.onOpened(report.slot);
       else if (report.kind === 'fault')
         parts.log.error(`a request was refused because of a fault: ${report.message}`);
-      else if (!this.#stopping) parts.onGone();
+      else if (this.#stopping) ended.resolve(undefined);
+      else parts.onGone();
     });
     worker.on('error', (cause) => {
       const failure = new DaemonError('worker-failed', 'the serving thread failed', { cause });

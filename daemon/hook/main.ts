@@ -5,10 +5,16 @@ import { readFileSync } from 'node:fs';
 import { parseArgs } from 'node:util';
 import { isLapseError } from '../../manifest/errors.ts';
 import { callControl } from '../control/client.ts';
+import type { ControlAnswer } from '../control/client.ts';
 import { systemClock } from '../../client/clock.ts';
+import type { Clock } from '../../client/clock.ts';
 import type { HttpRequest } from '../../client/http.ts';
 import { DaemonError } from '../errors.ts';
 import { parseState } from './state.ts';
+
+const RETRY_MS = { within: 2000, pause: 50 } as const;
+/** HTTP's 503: the server is about to close. */
+const CLOSING = 503;
 
 const USAGE = `usage: lapse-oci-hook create|delete [--socket PATH]
 
@@ -46,10 +52,24 @@ async function main(): Promise<void> {
 }
 
 async function call(request: Omit<HttpRequest, 'signal'>): Promise<void> {
-  const { status, body } = await callControl(request, systemClock());
+  const { status, body } = await answered(request, systemClock());
   // A container that was never registered has nothing to be taken back.
   if (status >= 300 && !(request.method === 'DELETE' && status === 404)) {
     throw new DaemonError('hook-refused', `lapsed refused: ${body}`);
+  }
+}
+
+/** While lapsed is replaced by its next self nobody answers for a moment. Asking the same twice does no harm. */
+async function answered(request: Omit<HttpRequest, 'signal'>, clock: Clock): Promise<ControlAnswer> {
+  const end = clock.boot() + RETRY_MS.within;
+  for (;;) {
+    try {
+      const answer = await callControl(request, clock);
+      if (answer.status !== CLOSING || clock.boot() > end) return answer;
+    } catch (error) {
+      if (clock.boot() > end) throw error;
+    }
+    await clock.sleep(RETRY_MS.pause);
   }
 }
 

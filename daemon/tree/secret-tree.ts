@@ -98,8 +98,7 @@ export class SecretTree implements Tree {
 
   lookup(parent: NodeId, name: string, caller: Caller): Attributes | Errno {
     const who = this.#who(caller);
-    const answer = this.#directory(parent, who)?.lookup(name, who) ?? ABSENT;
-    return answer === ABSENT ? this.#absent() : answer;
+    return this.#known(this.#directory(parent, who)?.lookup(name, who) ?? ABSENT);
   }
 
   attributes(node: NodeId, caller: Caller): Attributes | Errno {
@@ -107,24 +106,25 @@ export class SecretTree implements Tree {
     const file = this.#files.get(node) ?? (who === SERVER ? this.#departing.get(node) : undefined);
     const other = file ?? this.#directory(node, who) ?? this.#link(node, who);
     const answer = other?.attributes(who) ?? 'revoked';
-    return typeof answer === 'string' ? toErrno(answer, 'file') : answer;
+    return typeof answer === 'string' ? toErrno(answer, 'file') : this.#known(answer);
   }
 
   readlink(node: NodeId, caller: Caller): string | Errno {
     const who = this.#who(caller);
-    return this.#link(node, who)?.target(who) ?? ERRNO.EINVAL;
+    return this.#known(this.#link(node, who)?.target(who) ?? this.#unless(node, who, ERRNO.EINVAL));
   }
 
   xattrs(node: NodeId, caller: Caller): ReadonlyMap<string, string> | Errno {
-    const file = this.#files.get(node);
-    if (!file) return NO_XATTRS;
-    const answer = file.xattrs(this.#who(caller));
+    const who = this.#who(caller);
+    const answer = this.#files.get(node)?.xattrs(who) ?? this.#unless(node, who, NO_XATTRS);
     return typeof answer === 'string' ? toErrno(answer, 'file') : answer;
   }
 
   entries(node: NodeId, caller: Caller): readonly DirectoryEntry[] | Errno {
+    // A list that is too short would tell that the rest is gone.
+    if (!this.#settled && node !== NODE.root) return ERRNO.EACCES;
     const who = this.#who(caller);
-    return this.#directory(node, who)?.entries(who) ?? this.#absent();
+    return this.#directory(node, who)?.entries(who) ?? ABSENT;
   }
 
   open(node: NodeId, caller: Caller): number {
@@ -159,8 +159,15 @@ export class SecretTree implements Tree {
     return node === NODE.volume ? volumeLink : this.#volumes.link(node, who);
   }
 
-  #absent(): Errno {
-    return this.#settled ? ABSENT : ERRNO.EACCES;
+  /** What another kind of node answers; a node that is gone is refused. */
+  #unless<Answer>(node: NodeId, who: Who, other: Answer): Answer | Errno {
+    return this.#files.has(node) || this.#directory(node, who) || this.#link(node, who)
+      ? other
+      : toErrno('revoked', 'file');
+  }
+
+  #known<Answer>(answer: Answer | Errno): Answer | Errno {
+    return answer === ABSENT && !this.#settled ? ERRNO.EACCES : answer;
   }
 
   #who(caller: Caller): Who {

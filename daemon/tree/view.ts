@@ -4,7 +4,7 @@
 import type { Attributes, DirectoryEntry, Errno } from '../../fuse/tree.ts';
 import type { Workload } from '../../manifest/names.ts';
 import { SERVER, enter } from '../access.ts';
-import type { Who } from '../access.ts';
+import type { Denial, Who } from '../access.ts';
 import { toErrno } from './errno.ts';
 import { ABSENT, directoryAttributes } from './node.ts';
 import type { DirectoryNode } from './node.ts';
@@ -38,9 +38,16 @@ export class ViewNode implements DirectoryNode {
   }
 
   lookup(name: string, who: Who): Attributes | Errno {
-    const file = this.#shown.get(name) ?? (who === SERVER ? this.#departing.get(name) : undefined);
-    const answer = file ? file.attributes(who) : (enter(who, this.workload) ?? ABSENT);
+    const file = this.#shown.get(name);
+    const answer = file ? file.attributes(who) : (enter(who, this.workload) ?? this.#leaving(name, who));
     return typeof answer === 'string' ? toErrno(answer, 'name') : answer;
+  }
+
+  /** Not to be kept: the kernel would show it to everybody, also when the name has come back as another file. */
+  #leaving(name: string, who: Who): Attributes | Denial | Errno {
+    const file = who === SERVER ? this.#departing.get(name) : undefined;
+    const answer = file?.attributes(who) ?? ABSENT;
+    return typeof answer === 'object' ? { ...answer, lasting: false } : answer;
   }
 
   entries(who: Who): readonly DirectoryEntry[] | Errno {

@@ -4,10 +4,10 @@
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readdirSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../client/clock.ts';
@@ -25,6 +25,7 @@ const bin = (program: string): string => fileURLToPath(new URL(`../../bin/${prog
 export interface Status extends DaemonStatus {
   readonly realm: RealmId;
   readonly stream: 'open' | 'down';
+  readonly lastError: string | null;
   readonly lease: { readonly holds: boolean; readonly remainingMs: number };
   readonly workloads: readonly { readonly id: string; readonly workload: string }[];
   readonly files: readonly { readonly view: string; readonly file: string; readonly version: string }[];
@@ -59,23 +60,43 @@ export function mountsBelow(directory: string): readonly { directory: string; ty
   );
 }
 
-/** A lapsed that runs, or did. */
+export interface Traces {
+  readonly config: string;
+  readonly log: string;
+  /** The directory of the control socket. */
+  readonly run: string;
+}
+
+/** A lapsed that runs, or did: the holder, and the servers under it. */
 export class Lapsed {
   readonly #child: ChildProcess;
-  readonly #log: string;
+  readonly #traces: Traces;
   readonly #exited: Promise<unknown>;
 
-  constructor(command: readonly [string, ...string[]], log: string) {
+  constructor(command: readonly [string, ...string[]], traces: Traces) {
     const [program, ...args] = command;
-    const file = openSync(log, 'w', 0o600);
-    this.#child = spawn(program, args, { stdio: ['ignore', file, file] });
+    const file = openSync(traces.log, 'w', 0o600);
+    this.#child = spawn(program, [...args, '--config', traces.config], { stdio: ['ignore', file, file] });
     closeSync(file);
-    this.#log = log;
+    this.#traces = traces;
     this.#exited = once(this.#child, 'exit');
   }
 
+  /** The holder. */
   get pid(): number {
     return this.#child.pid!;
+  }
+
+  /** The one that serves. Not for an engine without a holder. */
+  get server(): number {
+    return Number(readFileSync(join(this.#traces.run, 'pid'), 'utf8'));
+  }
+
+  /** Every process that was started with its configuration, which no other one has. */
+  get processes(): readonly number[] {
+    return readdirSync('/proc')
+      .filter((name) => /^\d+$/.test(name) && commandOf(name).includes(this.#traces.config))
+      .map(Number);
   }
 
   get running(): boolean {
@@ -83,7 +104,7 @@ export class Lapsed {
   }
 
   get log(): string {
-    return readFileSync(this.#log, 'utf8');
+    return readFileSync(this.#traces.log, 'utf8');
   }
 
   /** Waits for its end. */
@@ -98,8 +119,34 @@ export class Lapsed {
     };
   }
 
+  /** Waits until none of its processes is left. */
+  async gone(): Promise<void> {
+    const none = (): true | undefined => (this.processes.length === 0 ? true : undefined);
+    await until('end of all processes', () => Promise.resolve(none())).catch((cause: unknown) => {
+      throw new Error(`${this.processes.join(' ')} did not end:\n${this.log}`, { cause });
+    });
+  }
+
   signal(signal: NodeJS.Signals): void {
     this.#child.kill(signal);
+  }
+
+  signalServer(signal: NodeJS.Signals): void {
+    process.kill(this.server, signal);
+  }
+
+  /** Waits until another process serves than this one. */
+  serverAfter(pid: number, patienceMs?: number): Promise<number> {
+    const ask = (): number | undefined => (this.server === pid ? undefined : this.server);
+    return until(`server after ${pid}`, () => Promise.resolve(ask()), patienceMs);
+  }
+
+  /** Waits until holder and servers said it so often. */
+  async said(line: RegExp, times = 1, patienceMs?: number): Promise<void> {
+    const said = (): boolean => (this.log.match(new RegExp(line, 'gm'))?.length ?? 0) >= times;
+    await until(`${line}`, () => Promise.resolve(said() || undefined), patienceMs).catch((cause: unknown) => {
+      throw new Error(`not said: ${line}\n${this.log}`, { cause });
+    });
   }
 
   async end(signal: NodeJS.Signals = 'SIGTERM'): Promise<Ending> {
@@ -108,7 +155,28 @@ export class Lapsed {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.end('SIGKILL');
+    this.killAll();
+    await this.ended();
+  }
+
+  /** Holder and servers at once. */
+  killAll(): void {
+    for (const pid of this.processes) {
+      try {
+        process.kill(pid, 'SIGKILL');
+      } catch (error) {
+        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+      }
+    }
+  }
+}
+
+/** Its words; none when it is gone. */
+function commandOf(pid: string): readonly string[] {
+  try {
+    return readFileSync(`/proc/${pid}/cmdline`, 'utf8').split('\0');
+  } catch {
+    return [];
   }
 }
 
@@ -210,8 +278,8 @@ export class Host implements AsyncDisposable {
   }
 
   /** Starts lapsed and waits until it serves under a lease. */
-  async startLapsed(changes: ConfigChanges = {}): Promise<Lapsed> {
-    const lapsed = await this.launchLapsed(changes);
+  async startLapsed(changes: ConfigChanges = {}, command?: readonly [string, ...string[]]): Promise<Lapsed> {
+    const lapsed = await this.launchLapsed(changes, command);
     this.#lapsed = lapsed;
     await until('lease', async () => {
       if (!lapsed.running) throw new Error(`lapsed did not start:\n${lapsed.log}`);
@@ -229,7 +297,8 @@ export class Host implements AsyncDisposable {
     const config = join(this.places.work, `lapsed-${number}.toml`);
     await writeFile(config, this.config(changes));
     const log = join(this.places.logs, `lapsed-${number}.log`);
-    return this.#resources.use(new Lapsed([...command, '--config', config], log));
+    const run = dirname(String(changes['control'] ?? this.places.control));
+    return this.#resources.use(new Lapsed(command, { config, log, run }));
   }
 
   /** The text of a configuration: TOML writes these values as JSON does. */
@@ -251,8 +320,9 @@ export class Host implements AsyncDisposable {
     await this.#service.stop();
   }
 
-  /** On the same address as before. */
+  /** On the same address as before, unless it runs. */
   startService(): void {
+    if (this.#service.running) return;
     this.#service = launch(this.places, clock, 'lapse-service', [
       bin('lapse-service'),
       ...['--data', this.places.store, '--listen', new URL(this.#url).host],
@@ -299,6 +369,7 @@ export class Host implements AsyncDisposable {
 
 function unmountAll(work: string): void {
   for (const { directory } of mountsBelow(work).toReversed()) {
-    spawnSync('umount', ['-i', '-c', '-l', '--', directory], { timeout: 5000 });
+    // With the connection: a process that was killed while it waited for an answer of its own could not end.
+    spawnSync('umount', ['-i', '-c', '-f', '-l', '--', directory], { timeout: 5000 });
   }
 }

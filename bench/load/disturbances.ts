@@ -1,0 +1,94 @@
+// What befalls a host: the server is killed or stopped, hands over to its next self, the service is restarted. One at a
+// time. A server that was killed or stopped may refuse until the next one has news; the others no reader may notice.
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Host, Status } from '../../test/support/lapsed.ts';
+import { now } from './certainty.ts';
+import type { Changes } from './changes.ts';
+import type { Watch } from './watch.ts';
+import type { World } from './world.ts';
+
+const AWAY_MS = 1500;
+
+export interface DisturbancesParts {
+  readonly host: Host;
+  readonly world: World;
+  readonly watch: Watch;
+  readonly changes: Changes;
+}
+
+export class Disturbances {
+  readonly counts = { kills: 0, stops: 0, handovers: 0, serviceRestarts: 0 };
+  /** From a kill, or a stop, until everything was served again, in milliseconds. */
+  readonly recoveriesMs: number[] = [];
+  readonly #parts: DisturbancesParts;
+
+  constructor(parts: DisturbancesParts) {
+    this.#parts = parts;
+  }
+
+  any(): Promise<void> {
+    const choice = Math.random();
+    if (choice < 0.35) return this.kill();
+    if (choice < 0.5) return this.stop();
+    return choice < 0.8 ? this.handOver() : this.restartService();
+  }
+
+  kill(): Promise<void> {
+    this.counts.kills += 1;
+    return this.#interrupt('SIGKILL');
+  }
+
+  /** The holder takes it for dead. */
+  stop(): Promise<void> {
+    this.counts.stops += 1;
+    return this.#interrupt('SIGSTOP');
+  }
+
+  async handOver(): Promise<void> {
+    const { host, watch, world } = this.#parts;
+    const before = watch.pid;
+    world.tell(now(), `handing over from ${before}`);
+    host.lapsed.signal('SIGHUP');
+    const at = await watch.until('the next server', (_, pid) => pid !== before);
+    world.tell(at, `${watch.pid} serves`);
+    this.counts.handovers += 1;
+  }
+
+  async restartService(): Promise<void> {
+    const { host, changes, watch, world } = this.#parts;
+    await changes.alone(async () => {
+      world.tell(now(), 'the service is restarted');
+      await host.stopService();
+      await sleep(AWAY_MS * Math.random());
+      host.startService();
+      const at = await watch.until('news from the service', ({ stream }) => stream === 'open');
+      world.tell(at, 'the service is heard again');
+    });
+    this.counts.serviceRestarts += 1;
+  }
+
+  /** Everything is there that should be. */
+  serves(what: string, by: (pid: number) => boolean): Promise<number> {
+    const { watch, world } = this.#parts;
+    const has = ({ files }: Status): boolean => {
+      const versions = new Set(files.map(({ version }) => version));
+      return world.expected(now()).every((path) => versions.has(path));
+    };
+    return watch.until(what, (status, pid) => by(pid) && has(status));
+  }
+
+  async #interrupt(signal: NodeJS.Signals): Promise<void> {
+    const { world, watch } = this.#parts;
+    const before = watch.pid;
+    const began = now();
+    const done = world.opens(began);
+    world.tell(began, `${signal} to ${before}`);
+    world.serving.set('maybe', began);
+    process.kill(before, signal);
+    const at = await this.serves(`recovery from ${signal}`, (pid) => pid !== before);
+    world.tell(at, `${watch.pid} serves everything`);
+    world.serving.set('yes', at);
+    done();
+    this.recoveriesMs.push((at - began) / 1e6);
+  }
+}
