@@ -18,6 +18,7 @@ import type { Engine } from './engine/engine.ts';
 import { startEngine } from './engine/start.ts';
 import { DaemonError } from './errors.ts';
 import { Follower } from './follower.ts';
+import { HandOver } from './hand-over.ts';
 import { WorkloadRegistry } from './identity/workloads.ts';
 import { Lease } from './lease.ts';
 import { Loader } from './loader.ts';
@@ -103,6 +104,7 @@ export async function runDaemon(
   const run = runDirectory(config.control);
   const workloadsFile = new StateFile(join(run, 'workloads.json'));
   const served = new ServedRecord(new StateFile(join(run, 'served.json')));
+  const handOver = new HandOver(new StateFile(join(run, 'followed.json')), updater);
   const serving = new Serving({
     realm: updater.realm,
     clock,
@@ -126,44 +128,63 @@ export async function runDaemon(
   using _tick = clock.every(TICK_MS, () => serving.tick());
   using _sweep = clock.every(SWEEP_MS, () => serving.sweep());
 
-  if (held?.phase === 'next') {
-    // Nobody would ever tell it to go.
-    using _alone = clock.every(ALONE_MS, () => held.beat());
-    void follower.run(ending.signal);
-    await serving.settled;
-    log.info('everything is loaded; serving when the other one has ended');
-    held.ready();
-    await held.go;
-  }
-  using _beats = beating(engine, clock, ending, log);
-  if (held?.phase !== 'next') held?.ready();
-  await engine.resume();
-  const workloads = new WorkloadRegistry({
-    known: restored(() => readWorkloads(workloadsFile), log),
-    save: (list) => writeWorkloads(workloadsFile, list),
-  });
-  await serving.begin(held === undefined || held.phase === 'fresh' ? EMPTY_TABLE : served.read(), workloads);
-  const control = await startControl(config.control, { serving, follower, updater, lease, vault, clock });
-  if (held?.phase !== 'next') void follower.run(ending.signal);
-  log.info(`serving ${config.mount}, control on ${config.control}`);
+  const inTime = (): void => {
+    const late = new DaemonError('worker-failed', 'the end took too long');
+    clock.deadline(END_MS).addEventListener('abort', () => fatal(late));
+  };
 
-  const yielding = await Promise.race([aborted(ending.signal), held?.yield.then(() => true) ?? never]);
-  const late = clock.deadline(END_MS);
-  late.addEventListener('abort', () => fatal(new DaemonError('worker-failed', 'the end took too long')));
-  await control.close();
-  if (yielding) await serving.rest();
-  const stopped = yielding && !(await handedOver(engine, log));
-  if (yielding && !stopped) {
+  try {
+    if (held?.phase === 'next') {
+      // Nobody would ever tell it to go.
+      using _alone = clock.every(ALONE_MS, () => held.beat());
+      void follower.run(ending.signal);
+      await serving.settled;
+      log.info('everything is loaded; serving when the other one has ended');
+      held.ready();
+      await held.go;
+      // Without it the next one may not serve, but one that resumes may: that refuses until it has news.
+      await handOver.catchUp((state) => serving.apply(state)).catch(fatal);
+    }
+    using _beats = beating(engine, clock, ending, log);
+    if (held?.phase !== 'next') held?.ready();
+    await engine.resume();
+    const workloads = new WorkloadRegistry({
+      known: restored(() => readWorkloads(workloadsFile), log),
+      save: (list) => writeWorkloads(workloadsFile, list),
+    });
+    await serving.begin(
+      held === undefined || held.phase === 'fresh' ? EMPTY_TABLE : served.read(),
+      workloads,
+    );
+    const control = await startControl(config.control, { serving, follower, updater, lease, vault, clock });
+    if (held?.phase !== 'next') void follower.run(ending.signal);
+    log.info(`serving ${config.mount}, control on ${config.control}`);
+
+    const yielding = await Promise.race([aborted(ending.signal), held?.yield.then(() => true) ?? never]);
+    inTime();
+    await control.close();
+    if (yielding) {
+      ending.abort();
+      await serving.rest();
+      handOver.tell();
+      await engine.handOver();
+      vault[Symbol.dispose]();
+      log.info('the next one serves now');
+      process.exit(EXIT.yielded);
+    }
+    await serving.end();
+    await engine.close();
+    log.info('ended; nothing is mounted any more');
+    process.exit(process.exitCode ?? EXIT.ended);
+  } catch (error) {
+    // What is mounted would stay, and a thread in its read would keep the process from ending.
+    inTime();
+    ending.abort();
     vault[Symbol.dispose]();
-    log.info('the next one serves now');
-    process.exit(EXIT.yielded);
+    await engine.close();
+    if (serving.begun) await serving.end();
+    throw error;
   }
-  // What nobody serves cannot be withdrawn before its connection has ended: a request may hold the locks.
-  if (stopped) await engine.close();
-  await serving.end();
-  if (!stopped) await engine.close();
-  log.info('ended; nothing is mounted any more');
-  process.exit(process.exitCode ?? EXIT.ended);
 }
 
 const never = new Promise<never>(() => undefined);
@@ -182,17 +203,6 @@ function beating(engine: Engine, clock: Clock, ending: AbortController, log: Log
       })
       .finally(() => (under = false));
   });
-}
-
-/** False when there is nobody to hand over to any more: the holder died meanwhile. */
-async function handedOver(engine: Engine, log: Log): Promise<boolean> {
-  try {
-    await engine.handOver();
-    return true;
-  } catch (error) {
-    log.error(`ending: ${(error as Error).message}`);
-    return false;
-  }
 }
 
 /** Registrations that cannot be read are none: then every container is an unknown caller. */

@@ -17,7 +17,7 @@ import type { Lease } from './lease.ts';
 import type { Loader, Order } from './loader.ts';
 import { Overlaps } from './overlaps.ts';
 import { Presenter } from './presenter.ts';
-import type { Record } from './presenter.ts';
+import type { Announce, Record } from './presenter.ts';
 import type { Server } from './server.ts';
 import { EMPTY_TABLE } from './table.ts';
 import type { Table } from './table.ts';
@@ -220,19 +220,24 @@ export class Serving {
     this.#attend(this.#show());
   }
 
-  /** One after another; a caller that comes while one waits its turn shares it. */
+  /**
+   * One after another; a caller that comes while one waits its turn shares it. Nobody waits for watchers to be told: who
+   * follows the news must hear of a revocation that cuts that short.
+   */
   #show(): Promise<void> {
-    this.#next ??= this.#showing.then(() => {
+    this.#next ??= this.#showing.then(async () => {
       this.#next = undefined;
-      this.#showing = this.#showNow();
+      const shown = this.#showNow();
+      this.#showing = shown.then((announce) => announce?.(() => this.#resting || this.#next !== undefined));
       this.#attend(this.#showing);
-      return this.#showing;
+      await shown;
     });
     return this.#next;
   }
 
-  async #showNow(): Promise<void> {
-    if (this.#resting) return;
+  /** What is left to do then: to tell watchers. */
+  async #showNow(): Promise<Announce | undefined> {
+    if (this.#resting) return undefined;
     const dead = this.#dead;
     this.#dead = [];
     const settled = this.#isSettled;
@@ -240,10 +245,12 @@ export class Serving {
     this.#table = table;
     this.#problems = problems;
     const presenter = this.#presenter;
-    const announce = settled ? await presenter?.settled(table) : await presenter?.unsettled(table);
+    let announce: Announce | undefined;
+    if (settled) announce = await presenter?.settled(table);
+    else await presenter?.unsettled(table);
     for (const slot of dead) this.#parts.vault.reclaim(slot);
     if (settled) this.#settled.resolve(undefined);
-    await announce?.(() => this.#resting || this.#next !== undefined);
+    return announce;
   }
 
   async #withdrawMappings(): Promise<void> {

@@ -38,6 +38,6 @@ export interface Engine {
   handOver(): Promise<void>;
   /** Tells the holder that both threads live. @throws FuseError holder-gone */
   beat(): Promise<void>;
-  /** Stops serving and takes the mount away. */
+  /** Stops serving and takes the mount away; the next one that does not serve yet leaves it alone. */
   close(): Promise<void>;
 }

@@ -21,17 +21,18 @@ const WATCH_MS = 500;
 export async function startKernel(parts: EngineParts, held: Held): Promise<Engine> {
   const { config, clock } = parts;
   const run = makeRunDirectory(config.control);
-  const state = new HeldState(run);
-  const places = new Places(run, config.mount, state, clock);
+  const left = new HeldState(run);
+  const places = new Places(run, config.mount, left, clock);
   const notifier = new Notifier(DEVICE);
   const thread =
     held.phase === 'fresh' ? await mounted() : new ServingThread(parts, await earlierAgreement());
-  let serving = held.phase === 'fresh';
+  let state: 'waiting' | 'serving' | 'stopped' = held.phase === 'fresh' ? 'serving' : 'waiting';
   // Detached while files are open, the file system lives on where no path leads, and a barrier would ask the directory
   // beneath.
   const watch = clock.every(WATCH_MS, () => {
     places.stand().then((stand) => {
-      if (!stand && serving) parts.onFailure(new DaemonError('mount-gone', 'the mount was taken away'));
+      if (!stand && state === 'serving')
+        parts.onFailure(new DaemonError('mount-gone', 'the mount was taken away'));
     }, parts.onFailure);
   });
 
@@ -42,7 +43,7 @@ export async function startKernel(parts: EngineParts, held: Held): Promise<Engin
     // Mounted already, with a thread that may sit in a read: an ordinary error would hang, and leave the mount.
     await fresh
       .untilReady(clock)
-      .then((agreement) => state.saveAgreement(agreement))
+      .then((agreement) => left.saveAgreement(agreement))
       .then(() => places.publish())
       .catch(parts.onFailure);
     return fresh;
@@ -50,18 +51,18 @@ export async function startKernel(parts: EngineParts, held: Held): Promise<Engin
 
   async function earlierAgreement(): Promise<Agreement> {
     await places.expectToStand();
-    return state.agreement();
+    return left.agreement();
   }
 
   async function goOn(nodes: readonly number[]): Promise<void> {
-    serving = true;
+    state = 'serving';
     thread.go();
     const [directory, first] = [places.private, thread.first];
     await takeOver({ device: DEVICE, notifier, directory, first, most: 1, nodes });
   }
 
   function stop(): void {
-    serving = false;
+    state = 'stopped';
     watch[Symbol.dispose]();
     thread.stop();
   }
@@ -74,23 +75,26 @@ export async function startKernel(parts: EngineParts, held: Held): Promise<Engin
       async show(table) {
         thread.show(table);
         // The next one serves from its first table on; what its predecessor showed, that takes back as far as it must.
-        await (serving ? barrier(places.private) : goOn([]));
+        await (state === 'waiting' ? goOn([]) : barrier(places.private));
       },
       invalidator: invalidator(notifier),
-      announcer: announcer(new Announcer(places.private), () => serving),
+      announcer: announcer(new Announcer(places.private), () => state === 'serving'),
     },
 
     async resume() {
-      if (held.phase === 'resume') await goOn(await state.nodes());
+      if (held.phase === 'resume') await goOn(await left.nodes());
     },
 
-    remember: (nodes) => state.saveNodes(nodes),
+    remember: (nodes) => left.saveNodes(nodes),
 
     handOver: () => end(() => held.yielded()),
 
     beat: () => held.beatOnce(places.private),
 
-    close: () => end(() => places.detach()),
+    async close() {
+      // Then another one serves.
+      if (state !== 'waiting') await end(() => places.detach());
+    },
   };
 }
 

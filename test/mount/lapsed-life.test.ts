@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
-import { Host } from '../support/lapsed.ts';
+import { Host, underHolder } from '../support/lapsed.ts';
 import type { ConfigChanges } from '../support/lapsed.ts';
 
 const MAIN = fileURLToPath(new URL('../../daemon/main.ts', import.meta.url));
@@ -98,7 +98,7 @@ describe('the end of lapsed', () => {
   });
 
   it('the holder is killed during a hand-over: likewise, also the one that waits to serve', async () => {
-    await host.startLapsed();
+    await host.startLapsed({ dead_after: '10s' });
     const { server } = host.lapsed;
     host.lapsed.signal('SIGHUP');
     await host.lapsed.said(/next: started/);
@@ -241,6 +241,11 @@ describe('a start that is refused', () => {
       ...limited('ulimit -c 0 && ulimit -l 64'),
     ]));
 
+  it('a control socket that cannot be made, when everything is mounted already', () => {
+    const control = join(host.places.work, 'x'.repeat(100), 'control.sock');
+    return expectRefusal('control-unavailable', /cannot listen/, { control });
+  });
+
   it('a foreign mount on its mountpoint, which stays', async () => {
     mkdirSync(host.mount, { recursive: true });
     run('mount', '-t', 'tmpfs', 'none', host.mount);
@@ -255,8 +260,8 @@ describe('a start that is refused', () => {
     const web = await host.inWorkload('web');
     const held = await web.open('self/db');
     // The same directory for its own files: it must not come so far as to look at the mount.
-    const second = await host.launchLapsed();
-    expect(await second.ended(20_000)).toMatchObject({ code: 1, signal: null });
+    const second = await host.launchLapsed({}, underHolder(host.places, { startMs: 2000 }));
+    expect(await second.ended()).toMatchObject({ code: 1, signal: null });
     expect(second.log).toMatch(/^holder: .* is in use$/m);
     expect(second.processes).toEqual([]);
     // The same mount.

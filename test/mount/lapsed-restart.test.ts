@@ -4,12 +4,11 @@
 import { spawn } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync } from 'node:fs';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { lapse } from '../../demo/programs.ts';
-import { Host } from '../support/lapsed.ts';
+import { Host, underHolder } from '../support/lapsed.ts';
 import type { Probe } from '../support/lapsed-probe.ts';
 import { KINDS, Restless, compileRestless } from '../support/lapsed-restless.ts';
 import type { Kind, Summary } from '../support/lapsed-restless.ts';
@@ -50,15 +49,13 @@ afterEach(async ({ task }) => {
 
 afterAll(() => host[Symbol.asyncDispose]());
 
-/** Under a holder that waits less long than usual for a server to start. */
-async function startLapsed(): Promise<void> {
-  const run = dirname(host.places.control);
-  mkdirSync(run, { recursive: true, mode: 0o700 });
-  await host.startLapsed({}, [
-    'sh',
-    ...['-c', 'ulimit -c 0 && exec "$@"', 'sh', 'bash', pathOf('fuse/hold/hold.sh')],
-    ...[run, String(DEAD_AFTER_MS), '5000', process.execPath, pathOf('daemon/main.ts'), 'serve'],
-  ]);
+async function startLapsed({ deadAfterMs = DEAD_AFTER_MS } = {}): Promise<void> {
+  await host.startLapsed({}, underHolder(host.places, { deadAfterMs, startMs: 5000 }));
+}
+
+async function restartLapsed(options?: { readonly deadAfterMs: number }): Promise<void> {
+  expect(await host.lapsed.end()).toMatchObject({ code: 0 });
+  await startLapsed(options);
 }
 
 async function reader(kind: Kind, name: string, value: string): Promise<Restless> {
@@ -258,6 +255,10 @@ async function hook(stage: 'create' | 'delete', probe: Probe): Promise<void> {
 }
 
 describe('a hand-over', () => {
+  // Not about the dead-man's switch: the holder itself is stopped for a while.
+  beforeAll(() => restartLapsed({ deadAfterMs: 10_000 }));
+  afterAll(() => restartLapsed());
+
   async function handOver(): Promise<void> {
     const { pid, server } = host.lapsed;
     host.lapsed.signal('SIGHUP');
@@ -278,34 +279,38 @@ describe('a hand-over', () => {
     }
   }
 
+  /** Containers that come and go; how many. */
+  async function containers(value: string, signal: AbortSignal): Promise<number> {
+    for (let count = 0; ; count++) {
+      if (signal.aborted) return count;
+      await using probe = await host.unregistered();
+      await hook('create', probe);
+      expect(await probe.cat('self/steady')).toBe(value);
+      await hook('delete', probe);
+      expect(await probe.link('self')).toBe('ENOENT');
+    }
+  }
+
+  async function handOvers(): Promise<void> {
+    const { files, workloads } = await host.status();
+    for (let i = 0; i < HANDOVERS; i++) {
+      await handOver();
+      const status = await host.statusOf('answer', () => true);
+      expect(status.files).toEqual(files);
+      expect(status.lease.holds).toBe(true);
+      expect(status.workloads).toEqual(expect.arrayContaining([...workloads]));
+    }
+  }
+
   it(`${HANDOVERS} times: no reader sees anything, no container waits in vain`, async () => {
     const value = secretValue();
     const readers = await readersOf('steady', value);
-    const { files, workloads } = await host.status();
-    let going = true;
-    const containers = (async () => {
-      let count = 0;
-      for (; going; count++) {
-        await using probe = await host.unregistered();
-        await hook('create', probe);
-        expect(await probe.cat('self/steady')).toBe(value);
-        await hook('delete', probe);
-        expect(await probe.link('self')).toBe('ENOENT');
-      }
-      return count;
-    })();
-    try {
-      for (let i = 0; i < HANDOVERS; i++) {
-        await handOver();
-        const status = await host.statusOf('answer', () => true);
-        expect(status.files).toEqual(files);
-        expect(status.lease.holds).toBe(true);
-        expect(status.workloads).toEqual(expect.arrayContaining([...workloads]));
-      }
-    } finally {
-      going = false;
-    }
-    expect(await containers).toBeGreaterThan(0);
+    const enough = new AbortController();
+    const [count] = await Promise.all([
+      containers(value, enough.signal),
+      handOvers().finally(() => enough.abort()),
+    ]);
+    expect(count).toBeGreaterThan(0);
     const longest: number[] = [];
     for (const reader of readers) longest.push((await expectOnly(reader, 'ok')).longestMs);
     print(`${HANDOVERS} hand-overs: a reader waited ${Math.max(...longest).toFixed(0)} ms at most`);

@@ -8,7 +8,8 @@ import { until } from './lapsed.ts';
 import type { Probe } from './lapsed-probe.ts';
 
 const PATIENCE = 20_000;
-const program = (name: string): string => fileURLToPath(new URL(`./lapsed-${name}.ts`, import.meta.url));
+const FAKER = fileURLToPath(new URL('./lapsed-faker.ts', import.meta.url));
+const REREADER = fileURLToPath(new URL('./lapsed-rereader.ts', import.meta.url));
 
 /** What the shell is told: into the group first, then the program. */
 function command({ group }: Probe, args: readonly string[]): readonly string[] {
@@ -29,7 +30,7 @@ export async function kill(child: ReturnType<typeof start>): Promise<void> {
 
 /** What the faker says of each attempt (lapsed-faker.ts). */
 export async function attempts(probe: Probe, directory: string, name: string): Promise<readonly string[]> {
-  const args = command(probe, [process.execPath, program('faker'), directory, name]);
+  const args = command(probe, [process.execPath, FAKER, directory, name]);
   const { stdout } = await promisify(execFile)('sh', args, { timeout: PATIENCE });
   return stdout.trim().split('\n');
 }
@@ -40,7 +41,7 @@ export class Rereader implements AsyncDisposable {
   #said = '';
 
   private constructor(probe: Probe, way: readonly string[]) {
-    this.#child = start(probe, [process.execPath, program('rereader'), ...way]);
+    this.#child = start(probe, [process.execPath, REREADER, ...way]);
     this.#child.stdout.on('data', (chunk: Buffer) => (this.#said += chunk.toString()));
     this.#child.stderr.pipe(process.stderr);
   }

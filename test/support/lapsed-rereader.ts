@@ -1,6 +1,6 @@
 // A reader that never rests: opens, reads and closes until its standard input ends, then tells how often it saw what.
-// `each PATH`: what is there. `pair DIRECTORY NAME NAME`: what both are through one descriptor of the directory, and
-// `apart DIRECTORY NAME NAME` by two paths. A value is told by what stands before its first space, or as `torn`.
+// `each PATH`: what is there. `pair DIRECTORY NAME NAME`: what both are through one descriptor of the directory. A value is
+// told by its number, or as `torn` (lapsed-values.ts).
 import { closeSync, constants, openSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { wholeValue } from './lapsed-values.ts';
@@ -14,7 +14,6 @@ const read = (...parts: readonly string[]): string => wholeValue(readFileSync(jo
 
 const ways: Readonly<Record<string, () => string>> = {
   each: () => read(path),
-  apart: () => names.map((name) => read(path, name)).join(' '),
   pair: () => {
     const directory = openSync(path, constants.O_RDONLY | constants.O_DIRECTORY);
     try {

@@ -4,7 +4,7 @@
 import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, openSync, readFileSync, readdirSync } from 'node:fs';
+import { closeSync, mkdirSync, openSync, readFileSync, readdirSync } from 'node:fs';
 import { chmod, mkdtemp, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -178,6 +178,29 @@ function commandOf(pid: string): readonly string[] {
   } catch {
     return [];
   }
+}
+
+/** lapsed under a holder with other limits than bin/lapsed gives it; `control` as in the configuration. */
+export function underHolder(
+  { control }: Places,
+  { deadAfterMs = 1000, startMs = 15_000 },
+): readonly [string, ...string[]] {
+  const run = dirname(control);
+  mkdirSync(run, { recursive: true, mode: 0o700 });
+  const [holder, main] = ['fuse/hold/hold.sh', 'daemon/main.ts'].map((name) =>
+    fileURLToPath(new URL(`../../${name}`, import.meta.url)),
+  );
+  const command = [
+    'bash',
+    holder!,
+    run,
+    String(deadAfterMs),
+    String(startMs),
+    process.execPath,
+    main!,
+    'serve',
+  ];
+  return ['sh', '-c', 'ulimit -c 0 && exec "$@"', 'sh', ...command];
 }
 
 export class Host implements AsyncDisposable {
