@@ -105,6 +105,8 @@ export async function runDaemon(
   const workloadsFile = new StateFile(join(run, 'workloads.json'));
   const served = new ServedRecord(new StateFile(join(run, 'served.json')));
   const handOver = new HandOver(new StateFile(join(run, 'followed.json')), updater);
+  // Without a list the next server would not start, so the first is always written, even an empty one.
+  let isRemembered = false;
   const serving = new Serving({
     realm: updater.realm,
     clock,
@@ -113,8 +115,10 @@ export async function runDaemon(
     server,
     record: {
       async extend(table) {
-        served.extend(table);
+        // What only takes away waits for no file.
+        if (!served.extend(table) && isRemembered) return;
         await engine.remember(served.nodes);
+        isRemembered = true;
       },
       async reduce(table) {
         served.reduce(table);

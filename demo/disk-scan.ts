@@ -18,11 +18,17 @@ export async function scan(directory: string, values: readonly Uint8Array[]): Pr
   for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
     if (!entry.isFile()) continue;
     const path = join(entry.parentPath, entry.name);
+    const bytes = await readFile(path).catch(unlessGone);
+    if (!bytes) continue;
     files.add(path);
-    const bytes = await readFile(path);
     if (forms.some((form) => bytes.includes(form))) hits.add(path);
   }
   return { files, hits };
+}
+
+/** A program that still runs may have taken a file away. */
+function unlessGone(error: unknown): undefined {
+  if ((error as NodeJS.ErrnoException).code !== 'ENOENT') throw error;
 }
 
 export function together(a: Scan, b: Scan): Scan {

@@ -59,11 +59,15 @@ export class ServedRecord {
     return [...this.#byNode.keys()];
   }
 
-  /** Adds what a table is about to show. @throws DaemonError runtime-unwritable: it must not be shown */
-  extend(table: Table): void {
+  /**
+   * Adds what a table is about to show; tells whether there was anything to add.
+   * @throws DaemonError runtime-unwritable: it must not be shown
+   */
+  extend(table: Table): boolean {
     const added = table.files.filter((file) => !this.#has(file));
     if (added.length > 0)
       this.#write([...this.#files, ...added], new Map([...this.#views, ...viewsOf(table)]));
+    return added.length > 0;
   }
 
   /**

@@ -291,7 +291,7 @@ leave() { # STATUS
 COMMAND=("$@")
 # A server of an earlier holder may be about to end; it has the lock, too.
 exec 7>"$RUN/lock"
-flock -w $((START / 1000 + 1)) 7 || {
+flock -w 5 7 || {
   say "$RUN is in use"
   exit 1
 }

@@ -47,11 +47,11 @@ async function workloadOf(container: Container): Promise<string | undefined> {
 it('a container without the annotation is not registered, and sees no self', async () => {
   const script = `ls ${FS}; cat ${FS}/self/for-web; cat ${FS}/w/web/for-web`;
   const { out, errors } = await run(undefined, script);
-  expect(out).toBe('w\n');
+  expect(out).toBe('v\nw\n');
   expect(errors).toMatch(/self\/for-web.*No such file/);
   expect(errors).toMatch(/w\/web\/for-web.*Permission denied/);
   expect((await run('web', script)).out, 'control: with the annotation').toBe(
-    `self\nw\n${values.get('web')}${values.get('web')}`,
+    `self\nv\nvolume\nw\n${values.get('web')}${values.get('web')}`,
   );
 
   const container = await start(undefined, ...reader('web'));

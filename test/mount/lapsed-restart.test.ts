@@ -49,11 +49,11 @@ afterEach(async ({ task }) => {
 
 afterAll(() => host[Symbol.asyncDispose]());
 
-async function startLapsed({ deadAfterMs = DEAD_AFTER_MS } = {}): Promise<void> {
-  await host.startLapsed({}, underHolder(host.places, { deadAfterMs, startMs: 5000 }));
+async function startLapsed({ deadAfterMs = DEAD_AFTER_MS, startMs = 15_000 } = {}): Promise<void> {
+  await host.startLapsed({}, underHolder(host.places, { deadAfterMs, startMs }));
 }
 
-async function restartLapsed(options?: { readonly deadAfterMs: number }): Promise<void> {
+async function restartLapsed(options?: Parameters<typeof startLapsed>[0]): Promise<void> {
   expect(await host.lapsed.end()).toMatchObject({ code: 0 });
   await startLapsed(options);
 }
@@ -355,6 +355,7 @@ describe('a hand-over', () => {
   });
 
   it('without news for the next one, the old one goes on', async () => {
+    await restartLapsed({ startMs: 5000 });
     const value = secretValue();
     const readers = await readersOf('lonely', value);
     const { server } = host.lapsed;
