@@ -21,7 +21,7 @@ export async function load(parameters: readonly string[]): Promise<Findings> {
 }
 
 function linesOf(minutes: number, outcome: Outcome): readonly string[] {
-  const { violations, violationCount, growth, planted } = outcome;
+  const { violations, violationCount, growth, planted, stalls } = outcome;
   const { total, recovery } = sums(outcome);
   const counts = (record: Readonly<Record<string, number>>): string =>
     Object.entries(record)
@@ -37,6 +37,7 @@ function linesOf(minutes: number, outcome: Outcome): readonly string[] {
       const { first, last } = growth[name];
       return `${name}: ${first.rssMiB} to ${last.rssMiB} MiB, ${first.descriptors} to ${last.descriptors} descriptors`;
     }),
+    `the machine stood still ${stalls.count} times, for at most ${stalls.longestMs} ms; ${stalls.attempts} attempts took too long by that`,
     `controls noticed: ${noticed} of ${planted.length}`,
     ...violations.slice(0, MOST_LINES).map((violation) => `VIOLATION ${violation}`),
     violationCount === 0 ? 'no violation' : `${violationCount} violations`,

@@ -10,6 +10,7 @@ import { Publisher } from '../test/support/lapsed-publisher.ts';
 import { percentile } from './findings.ts';
 import type { Findings } from './findings.ts';
 import { Guest, compileGuest } from './guest.ts';
+import { sessionAhead } from './session.ts';
 
 const VIEWS = 100;
 const DESCRIPTORS = 10;
@@ -94,6 +95,7 @@ interface Trial {
 }
 
 export async function withdraw(): Promise<Findings> {
+  using _ahead = sessionAhead();
   await using host = await Host.start();
   await using resources = new AsyncDisposableStack();
   const empty = rss(host);

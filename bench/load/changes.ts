@@ -38,7 +38,7 @@ export class Changes {
   /** Does something over and over, until `stop`. */
   repeat(pauseMs: number, work: () => Promise<void>): void {
     const run = async (): Promise<void> => {
-      while (!this.#stopped.signal.aborted) {
+      while (!this.#stopped.signal.aborted && this.#parts.watch.lives) {
         await sleep(pauseMs * (0.5 + Math.random()));
         await work().catch(this.#parts.onFailure);
       }

@@ -114,11 +114,12 @@ export function plantedFiles(program: string, directory: string): readonly Plant
 
 export function plantedLeaks(): readonly Planted[] {
   const series = (step: Partial<Measure>): readonly Measure[] =>
-    Array.from({ length: 40 }, (_, i) => ({
+    Array.from({ length: 200 }, (_, i) => ({
       rssMiB: 200 + i * (step.rssMiB ?? 0),
       descriptors: 30 + i * (step.descriptors ?? 0),
     }));
-  const noticed = (step: Partial<Measure>): boolean => growth('plant', series(step)).problems.length > 0;
+  const noticed = (step: Partial<Measure>): boolean =>
+    growth('plant', series(step), 1000).problems.length > 0;
   return [
     { name: 'no leak', noticed: !noticed({}) },
     { name: 'a leak of memory', noticed: noticed({ rssMiB: 1 }) },

@@ -4,23 +4,31 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { Host, Status } from '../../test/support/lapsed.ts';
 import { now } from './certainty.ts';
 import type { Changes } from './changes.ts';
+import type { Stalls } from './stalls.ts';
 import type { Watch } from './watch.ts';
 import type { World } from './world.ts';
 
 const AWAY_MS = 1500;
+/** So long before it is replaced a server may have been dead for its readers. */
+const DYING_NS = 3e9;
 
 export interface DisturbancesParts {
   readonly host: Host;
   readonly world: World;
   readonly watch: Watch;
   readonly changes: Changes;
+  readonly stalls: Stalls;
+  readonly complain: (violation: string) => void;
 }
 
 export class Disturbances {
-  readonly counts = { kills: 0, stops: 0, handovers: 0, serviceRestarts: 0 };
+  readonly counts = { kills: 0, stops: 0, handovers: 0, serviceRestarts: 0, unplanned: 0 };
   /** From a kill, or a stop, until everything was served again, in milliseconds. */
   readonly recoveriesMs: number[] = [];
   readonly #parts: DisturbancesParts;
+  /** The server that was killed or stopped, and is not replaced yet. */
+  #doomed: number | undefined;
+  #recovering = Promise.resolve();
 
   constructor(parts: DisturbancesParts) {
     this.#parts = parts;
@@ -67,6 +75,31 @@ export class Disturbances {
     this.counts.serviceRestarts += 1;
   }
 
+  /**
+   * The holder has replaced a server. Nobody asked for it, unless it was killed or stopped: then it is a violation, but for a
+   * machine on which nothing ran in time.
+   */
+  resumed(pid: number): void {
+    if (this.#doomed !== undefined) {
+      this.#doomed = undefined;
+      return;
+    }
+    const { world, stalls, complain } = this.#parts;
+    const at = now();
+    this.counts.unplanned += 1;
+    world.tell(at, `${pid} takes the place of a server that nobody has harmed`);
+    if (!stalls.near(at - DYING_NS, at)) complain('a server that nobody has harmed was replaced');
+    this.#recovering = this.#recover(at - DYING_NS, 'an unplanned end', () => true).then(
+      () => undefined,
+      (error: unknown) => complain((error as Error).message),
+    );
+  }
+
+  /** When nothing is left to wait for. */
+  get quiet(): Promise<void> {
+    return this.#recovering;
+  }
+
   /** Everything is there that should be. */
   serves(what: string, by: (pid: number) => boolean): Promise<number> {
     const { watch, world } = this.#parts;
@@ -81,14 +114,25 @@ export class Disturbances {
     const { world, watch } = this.#parts;
     const before = watch.pid;
     const began = now();
-    const done = world.opens(began);
+    if (before === 0) throw new Error(`no server to send ${signal} to`);
     world.tell(began, `${signal} to ${before}`);
-    world.serving.set('maybe', began);
+    this.#doomed = before;
     process.kill(before, signal);
-    const at = await this.serves(`recovery from ${signal}`, (pid) => pid !== before);
-    world.tell(at, `${watch.pid} serves everything`);
-    world.serving.set('yes', at);
-    done();
+    const at = await this.#recover(began, signal, (pid) => pid !== before);
     this.recoveriesMs.push((at - began) / 1e6);
+  }
+
+  async #recover(began: number, what: string, by: (pid: number) => boolean): Promise<number> {
+    const { world, watch } = this.#parts;
+    const done = world.opens(began);
+    world.serving.set('maybe', began);
+    try {
+      const at = await this.serves(`recovery from ${what}`, by);
+      world.tell(at, `${watch.pid} serves everything`);
+      world.serving.set('yes', at);
+      return at;
+    } finally {
+      done();
+    }
   }
 }

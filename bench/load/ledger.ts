@@ -4,13 +4,14 @@ import type { Attempt, Way } from './attempts.ts';
 import { now } from './certainty.ts';
 import { judge } from './judge.ts';
 import type { Reader } from './readers.ts';
+import type { Stalls } from './stalls.ts';
 import type { Workload, World } from './world.ts';
 
 /** Of one kind. */
 const MOST_WORDS = 20;
 const SILENT_S = 8;
-/** Attempts may still be on their way to us. */
-const LATE_NS = 1e9;
+/** Attempts may still be on their way to us, and so may word of a server that died. */
+const LATE_NS = 6e9;
 const MEMORY_NS = 120e9;
 
 export class Ledger {
@@ -19,18 +20,22 @@ export class Ledger {
   /** The first ones of each kind. */
   readonly violations: string[] = [];
   violationCount = 0;
+  /** Attempts that took too long while the machine stood still. */
+  stalled = 0;
   readonly #kinds = new Map<string, number>();
   readonly #world: World;
   readonly #readers: readonly Reader[];
+  readonly #stalls: Stalls;
   readonly #samples = new Map<Way, Attempt>();
   readonly #silent = new Set<Reader>();
   #total = 0;
   #judged = 0;
   #slowestNs = 0;
 
-  constructor(world: World, readers: readonly Reader[]) {
+  constructor(world: World, readers: readonly Reader[], stalls: Stalls) {
     this.#world = world;
     this.#readers = readers;
+    this.#stalls = stalls;
   }
 
   get total(): number {
@@ -83,6 +88,8 @@ export class Ledger {
     if (reader.silence < SILENT_S) this.#silent.delete(reader);
     else if (!this.#silent.has(reader)) {
       this.#silent.add(reader);
+      const at = now();
+      if (this.#stalls.near(at - SILENT_S * 1e9, at)) return;
       this.complain(`a reader of ${reader.workload.name} has not been heard of for ${SILENT_S} s`);
     }
   }
@@ -92,6 +99,7 @@ export class Ledger {
     const verdict = judge(this.#world, workload, attempt);
     const { way, secret, version, start, end } = attempt;
     if (verdict === undefined) this.#keep(attempt);
+    else if (verdict.startsWith('took') && this.#stalls.near(start, end)) this.stalled += 1;
     else
       this.complain(
         `${workload.name} ${way} s${secret}@${version} at ${(start / 1e9).toFixed(3)} s (${((end - start) / 1e6).toFixed(1)} ms): ${verdict}`,

@@ -7,6 +7,8 @@ import { plantedHits, scan } from '../../demo/disk-scan.ts';
 import { Host } from '../../test/support/lapsed.ts';
 import { Publisher } from '../../test/support/lapsed-publisher.ts';
 import { compileGuest } from '../guest.ts';
+import { sessionAhead } from '../session.ts';
+import { now } from './certainty.ts';
 import { Changes } from './changes.ts';
 import { plantedAttempts, plantedFiles, plantedLeaks } from './controls.ts';
 import type { Planted } from './controls.ts';
@@ -15,6 +17,7 @@ import { growth, measure } from './health.ts';
 import type { Growth, Measure } from './health.ts';
 import { Ledger } from './ledger.ts';
 import { Reader } from './readers.ts';
+import { Stalls } from './stalls.ts';
 import { Watch } from './watch.ts';
 import { World, valueOf } from './world.ts';
 import type { Workload } from './world.ts';
@@ -29,12 +32,12 @@ const CHURNED = ['batch', 'cron'];
 const PAUSE_US = 1500;
 const LEASE = '30s';
 /** Milliseconds in the mean between two changes of a kind, or two disturbances. */
-const PAUSES = { rotation: 400, revocation: 3000, regrant: 4000, churn: 3000, disturbance: 5000 } as const;
+const PAUSES = { rotation: 400, revocation: 3000, regrant: 4000, churn: 3000, disturbance: 4000 } as const;
 const JUDGE_MS = 500;
 const MEASURE_MS = 2000;
 const TELL_MS = 30_000;
 /** After the last disturbance, before growth is measured. */
-const WARM_MS = 15_000;
+const WARM_MS = 60_000;
 const END_MS = 5000;
 
 export interface Outcome {
@@ -44,6 +47,8 @@ export interface Outcome {
   readonly changes: Changes['counts'];
   readonly disturbances: Disturbances['counts'];
   readonly recoveriesMs: readonly number[];
+  /** Times at which the machine stood still, and attempts that took too long by that. */
+  readonly stalls: { readonly count: number; readonly longestMs: number; readonly attempts: number };
   readonly growth: { readonly server: Growth; readonly holder: Growth };
   readonly violationCount: number;
   readonly violations: readonly string[];
@@ -52,118 +57,126 @@ export interface Outcome {
   readonly events: readonly string[];
 }
 
+interface Stage {
+  readonly host: Host;
+  readonly program: string;
+  readonly marker: string;
+  readonly world: World;
+  readonly readers: readonly Reader[];
+  readonly ledger: Ledger;
+  readonly stalls: Stalls;
+  readonly watch: Watch;
+  readonly changes: Changes;
+  readonly disturbances: Disturbances;
+}
+
 export async function run(minutes: number, tell: (line: string) => void): Promise<Outcome> {
-  const marker = `lapse-load-${randomBytes(8).toString('hex')}`;
+  using _ahead = sessionAhead();
   await using host = await Host.start({ lease: LEASE });
   await using resources = new AsyncDisposableStack();
-  const program = compileGuest(new URL('reader.c', import.meta.url));
-  const world = new World(OVERLAPS, [...STEADY, ...CHURNED]);
-  const readers: Reader[] = [];
-  const ledger = new Ledger(world, readers);
+  const stage = await setUp(host, resources);
+  const { ledger, changes, watch, readers } = stage;
+  const [started, length] = [performance.now(), minutes * 60_000];
+  const judging = setInterval(() => ledger.settle(), JUDGE_MS);
+  const telling = setInterval(() => tell(progress(stage, performance.now() - started)), TELL_MS);
+  resources.defer(() => [judging, telling].forEach((timer) => clearInterval(timer)));
 
-  const startReader = async (workload: Workload): Promise<void> => {
+  change(stage);
+  await disturb(stage, started + (length * 2) / 3);
+  await sleep(Math.min(WARM_MS, length / 12));
+  const grown = await watchGrowth(stage, started + length);
+
+  await changes.stop();
+  for (const reader of readers)
+    if (!(await reader.end())) ledger.complain(`a reader of ${reader.workload.name} is stuck`);
+  clearInterval(judging);
+  await watch.stop();
+  ledger.settle(true);
+  await endHost(stage);
+  return await conclude(stage, grown);
+}
+
+async function setUp(host: Host, resources: AsyncDisposableStack): Promise<Stage> {
+  const marker = `lapse-load-${randomBytes(8).toString('hex')}`;
+  const program = compileGuest(new URL('reader.c', import.meta.url));
+  const { control: socket } = host.places;
+  const world = new World(OVERLAPS, [...STEADY, ...CHURNED]);
+  const stalls = resources.use(new Stalls());
+  const readers: Reader[] = [];
+  const ledger = new Ledger(world, readers, stalls);
+  for (const workload of [...world.workloads, ...world.workloads.filter(isSteady)]) {
     const other = world.workloads.find(({ name }) => name !== workload.name)!.name;
+    const command = [program, 'load', host.mount, workload.name, other, marker, String(OVERLAPS.length)];
     const seed = String(randomBytes(4).readUInt32LE());
-    const command = [program, 'load', host.mount, workload.name, other, marker];
-    const reader = new Reader(
-      workload,
-      [...command, String(OVERLAPS.length), seed, String(PAUSE_US)],
-      (attempt) => ledger.note(workload, attempt),
+    const reader = new Reader(workload, [...command, seed, String(PAUSE_US)], (attempt) =>
+      ledger.note(workload, attempt),
     );
-    resources.use(reader);
-    readers.push(reader);
+    readers.push(resources.use(reader));
     await reader.begun;
-    await reader.guest.register(host.places.control);
-  };
-  for (const workload of world.workloads) {
-    await startReader(workload);
-    if (STEADY.includes(workload.name)) await startReader(workload);
+    await reader.guest.register(socket);
   }
-  const watch = new Watch(host, () => readers[0]!.guest.register(host.places.control));
+  const settle = (): Promise<void> => readers[0]!.guest.register(socket);
+  const complain = (violation: string): void => ledger.complain(violation);
+  const watch = new Watch(host, settle, (pid) => disturbances.resumed(pid));
   resources.defer(() => watch.stop());
+  await putAll(host, world, watch, marker);
+  const publisher = await Publisher.open(host.places);
+  const onFailure = (error: unknown): void => complain((error as Error).message);
+  const changes = new Changes({ world, publisher, watch, marker, socket, onFailure });
+  const disturbances = new Disturbances({ host, world, watch, changes, stalls, complain });
+  world.serving.set('yes', await disturbances.serves('everything', () => true));
+  return { host, program, marker, world, readers, ledger, stalls, watch, changes, disturbances };
+}
+
+function isSteady({ name }: Workload): boolean {
+  return STEADY.includes(name);
+}
+
+/** By the operator's command, which alone can say how long versions overlap. */
+async function putAll(host: Host, world: World, watch: Watch, marker: string): Promise<void> {
   const grants = world.workloads.flatMap(({ name }) => ['--grant', name]);
   for (const secret of world.secrets) {
-    const began = Number(process.hrtime.bigint());
+    const began = now();
     const version = world.putBegins(secret, began);
     const value = valueOf(marker, secret.index, version.version);
     await host.put(secret.name, value, '--overlap', `${secret.overlapSeconds}s`, ...grants);
     world.shown(secret, version, await watch.effect(secret.pathOf(version.version), 'shown', began));
   }
-  const publisher = await Publisher.open(host.places);
-  const changes = new Changes({
-    ...{ world, publisher, watch, marker },
-    socket: host.places.control,
-    onFailure: (error) => ledger.complain((error as Error).message),
-  });
-  const disturbances = new Disturbances({ host, world, watch, changes });
-  world.serving.set('yes', await disturbances.serves('everything', () => true));
+}
 
-  await using timers = new AsyncDisposableStack();
-  const every = (ms: number, work: () => void): void => {
-    const timer = setInterval(work, ms);
-    timers.defer(() => clearInterval(timer));
-  };
-  every(JUDGE_MS, () => ledger.settle());
-  const started = performance.now();
-  every(TELL_MS, () => {
-    const seconds = Math.round((performance.now() - started) / 1000);
-    const counts = Object.entries({ ...changes.counts, ...disturbances.counts });
-    const done = counts.map(([name, count]) => `${count} ${name}`).join(', ');
-    tell(`${seconds} s: ${ledger.total} attempts, ${done}; ${ledger.violationCount} violations`);
-  });
+function change({ changes, readers }: Stage): void {
   changes.repeat(PAUSES.rotation, () => changes.rotate());
   changes.repeat(PAUSES.revocation, () => changes.revoke());
   changes.repeat(PAUSES.regrant, () => changes.regrant());
-  for (const reader of readers.filter(({ workload }) => CHURNED.includes(workload.name)))
+  for (const reader of readers.filter(({ workload }) => !isSteady(workload)))
     changes.repeat(PAUSES.churn, () => changes.churn(reader));
+}
 
-  const length = minutes * 60_000;
-  while (performance.now() - started < (length * 2) / 3) {
+async function disturb({ disturbances, ledger, watch }: Stage, until: number): Promise<void> {
+  while (performance.now() < until && watch.lives) {
     await sleep(PAUSES.disturbance * (0.5 + Math.random()));
     await disturbances.any().catch((error: unknown) => ledger.complain((error as Error).message));
   }
-  await sleep(Math.min(WARM_MS, length / 12));
-  const series = { server: [] as Measure[], holder: [] as Measure[] };
-  while (performance.now() - started < length) {
-    series.server.push(measure(watch.pid));
-    series.holder.push(measure(host.lapsed.pid));
+}
+
+async function watchGrowth({ watch, host, disturbances }: Stage, until: number): Promise<Outcome['growth']> {
+  const server: Measure[] = [];
+  const holder: Measure[] = [];
+  for (let pid = watch.pid; performance.now() < until && watch.lives;) {
+    await disturbances.quiet;
+    // Another server begins anew.
+    if (watch.pid !== pid) server.length = 0;
+    pid = watch.pid;
+    const [ofServer, ofHolder] = [measure(pid), measure(host.lapsed.pid)];
+    if (ofServer) server.push(ofServer);
+    if (ofHolder) holder.push(ofHolder);
     await sleep(MEASURE_MS);
   }
-
-  await changes.stop();
-  for (const reader of readers)
-    if (!(await reader.end())) ledger.complain(`a reader of ${reader.workload.name} is stuck`);
-  await timers.disposeAsync();
-  ledger.settle(true);
-  await watch.stop();
-  await endHost(host, ledger);
-  const grown = { server: growth('server', series.server), holder: growth('holder', series.holder) };
-  for (const problem of [...grown.server.problems, ...grown.holder.problems]) ledger.complain(problem);
-  const planted = [
-    ...plantedAttempts(ledger.samples),
-    ...plantedFiles(program, join(host.places.work, 'planted-files')),
-    ...plantedLeaks(),
-    ...(await plaintext(host, marker, ledger)),
-  ];
-  for (const { name, noticed } of planted)
-    if (!noticed) ledger.complain(`a control was not noticed: ${name}`);
-  return {
-    attempts: ledger.attempts,
-    results: ledger.results,
-    slowestMs: ledger.slowestMs,
-    changes: changes.counts,
-    disturbances: disturbances.counts,
-    recoveriesMs: disturbances.recoveriesMs,
-    growth: grown,
-    violationCount: ledger.violationCount,
-    violations: ledger.violations,
-    planted,
-    events: ledger.violations.length > 0 ? [...world.events, ...host.lapsed.log.split('\n')] : [],
-  };
+  return { server: growth('server', server, MEASURE_MS), holder: growth('holder', holder, MEASURE_MS) };
 }
 
 /** In order and in time, with nothing mounted any more, and without a word of a fault. */
-async function endHost(host: Host, ledger: Ledger): Promise<void> {
+async function endHost({ host, ledger }: Stage): Promise<void> {
   const { code, ms } = await host.lapsed.end();
   if (code !== 0 || ms > END_MS) ledger.complain(`lapsed ended with ${code} after ${Math.round(ms)} ms`);
   for (const type of host.mounts) ledger.complain(`a mount is left: ${type}`);
@@ -171,8 +184,31 @@ async function endHost(host: Host, ledger: Ledger): Promise<void> {
   for (const line of faults) ledger.complain(`the log says: ${line}`);
 }
 
+async function conclude(stage: Stage, grown: Outcome['growth']): Promise<Outcome> {
+  const { host, program, world, ledger, stalls, changes, disturbances } = stage;
+  for (const problem of [...grown.server.problems, ...grown.holder.problems]) ledger.complain(problem);
+  const planted = [
+    ...plantedAttempts(ledger.samples),
+    ...plantedFiles(program, join(host.places.work, 'planted-files')),
+    ...plantedLeaks(),
+    ...(await searchPlaintext(stage)),
+  ];
+  for (const { name, noticed } of planted)
+    if (!noticed) ledger.complain(`a control was not noticed: ${name}`);
+  const { attempts, results, slowestMs, violationCount, violations } = ledger;
+  return {
+    ...{ attempts, results, slowestMs, violationCount, violations, planted },
+    changes: changes.counts,
+    disturbances: disturbances.counts,
+    recoveriesMs: disturbances.recoveriesMs,
+    stalls: { count: stalls.count, longestMs: stalls.longestMs, attempts: ledger.stalled },
+    growth: grown,
+    events: violationCount > 0 ? [...world.events, ...host.lapsed.log.split('\n')] : [],
+  };
+}
+
 /** In every file that service, daemon and operator have written. */
-async function plaintext(host: Host, marker: string, ledger: Ledger): Promise<readonly Planted[]> {
+async function searchPlaintext({ host, marker, ledger }: Stage): Promise<readonly Planted[]> {
   const value = Buffer.from(marker);
   const { files, hits } = await scan(host.places.work, [value]);
   for (const path of hits) ledger.complain(`plaintext stands in ${path}`);
@@ -181,4 +217,10 @@ async function plaintext(host: Host, marker: string, ledger: Ledger): Promise<re
     { name: 'plaintext in a file', noticed: (await plantedHits(host.places.logs, value)) === 1 },
     { name: 'the logs are searched', noticed: hasLog },
   ];
+}
+
+function progress({ ledger, changes, disturbances }: Stage, ms: number): string {
+  const counts = Object.entries({ ...changes.counts, ...disturbances.counts });
+  const done = counts.map(([name, count]) => `${count} ${name}`).join(', ');
+  return `${Math.round(ms / 1000)} s: ${ledger.total} attempts, ${done}; ${ledger.violationCount} violations`;
 }

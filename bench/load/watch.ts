@@ -8,6 +8,7 @@ import type { Host, Status } from '../../test/support/lapsed.ts';
 import { now } from './certainty.ts';
 
 const POLL_MS = 100;
+const PID_MS = 50;
 const PATIENCE_MS = 40_000;
 /** How long a server's own word is waited for. */
 const WORD_NS = 3e9;
@@ -25,19 +26,28 @@ export class Watch {
   readonly #settle: () => Promise<void>;
   readonly #moments = new Map<string, number>();
   readonly #stopped = new AbortController();
-  readonly #polling: Promise<void>;
+  readonly #polling: Promise<unknown>;
   #last: Snapshot | undefined;
 
-  constructor(host: Host, settle: () => Promise<void>) {
+  /** `resumed` is told of every server that took the place of one that died, or was taken for dead. */
+  constructor(host: Host, settle: () => Promise<void>, resumed: (pid: number) => void) {
     this.#host = host;
     this.#settle = settle;
-    this.#polling = this.#poll();
+    this.#polling = Promise.all([this.#poll(), this.#follow(resumed)]);
   }
 
-  /** The server's process id; the holder's is the one of lapsed. */
+  /** The server's process id, or 0 when the holder has none; the holder's is the one of lapsed. */
   get pid(): number {
-    const text = readFileSync(join(dirname(this.#host.places.control), 'pid'), 'utf8');
-    return Number(text);
+    try {
+      return Number(readFileSync(join(dirname(this.#host.places.control), 'pid'), 'utf8'));
+    } catch {
+      return 0;
+    }
+  }
+
+  /** False when the holder has ended: then there is nothing to be watched any more. */
+  get lives(): boolean {
+    return this.#host.lapsed.running;
   }
 
   get last(): Snapshot | undefined {
@@ -97,12 +107,12 @@ export class Watch {
 
   async #until(what: string, ask: () => Promise<number | undefined>): Promise<number> {
     const deadline = performance.now() + PATIENCE_MS;
-    while (performance.now() < deadline) {
+    while (performance.now() < deadline && this.lives) {
       const answer = await ask();
       if (answer !== undefined) return answer;
       await sleep(POLL_MS / 2);
     }
-    throw new Error(`in ${PATIENCE_MS} ms there was no: ${what}`);
+    throw new Error(this.lives ? `in ${PATIENCE_MS} ms there was no: ${what}` : 'lapsed has ended');
   }
 
   async #poll(): Promise<void> {
@@ -115,6 +125,15 @@ export class Watch {
         // Nobody serves in this moment.
       }
       await sleep(POLL_MS);
+    }
+  }
+
+  async #follow(resumed: (pid: number) => void): Promise<void> {
+    for (let before = this.pid; !this.#stopped.signal.aborted;) {
+      const pid = this.pid || before;
+      if (pid !== before && this.#host.lapsed.log.includes(`holder: resume: started ${pid}\n`)) resumed(pid);
+      before = pid;
+      await sleep(PID_MS);
     }
   }
 
