@@ -2,7 +2,7 @@
 // the real daemon and leaves everything else alone.
 
 export const BREAKS = {
-  'no-invalidate': 'the kernel is never told to forget: mappings survive a revocation',
+  'no-invalidate': 'the kernel is never told to forget pages: mappings survive a revocation',
   'log-plaintext': 'each decrypted value is written to a log, in base64',
   'no-identity': 'every caller counts as the workload web',
 } as const;

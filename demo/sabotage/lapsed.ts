@@ -18,7 +18,7 @@ function partsOf(broken: Break): DaemonParts {
   const nothing = (): Promise<void> => Promise.resolve();
   switch (broken) {
     case 'no-invalidate':
-      return { wrapInvalidator: () => ({ pages: nothing, name: nothing, removed: nothing }) };
+      return { wrapInvalidator: (real) => ({ ...real, pages: nothing }) };
     case 'log-plaintext':
     case 'no-identity':
       return { worker: new URL(`./${broken}.ts`, import.meta.url) };
