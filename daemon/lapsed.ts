@@ -148,6 +148,7 @@ export async function runDaemon(
       await held.go;
       // Without it the next one may not serve, but one that resumes may: that refuses until it has news.
       await handOver.catchUp((state) => serving.apply(state)).catch(fatal);
+      await serving.loaded();
     }
     using _beats = beating(engine, clock, ending, log);
     if (held?.phase !== 'next') held?.ready();

@@ -21,14 +21,16 @@ export interface Layout {
   readonly problems: readonly LapseError[];
 }
 
+/** `filling`: what is not held is still on its way, so no version bears the name of a newer one that lives. */
 export function layOut(
   secrets: readonly Secret[],
   held: ReadonlyMap<TargetPath, Held>,
   workloads: readonly RegisteredWorkload[],
+  filling = false,
 ): Layout {
   const problems: LapseError[] = [];
   const files = withoutConflicts(
-    secrets.flatMap((secret) => filesOf(secret, held)),
+    secrets.flatMap((secret) => filesOf(secret, held, filling)),
     problems,
   );
   const names = [
@@ -55,9 +57,14 @@ function withoutCollisions(
 }
 
 /** Every held live version in every view that is granted it; the newest held one bears the name. */
-function filesOf(secret: Secret, held: ReadonlyMap<TargetPath, Held>): readonly ServedFile[] {
+function filesOf(
+  secret: Secret,
+  held: ReadonlyMap<TargetPath, Held>,
+  filling: boolean,
+): readonly ServedFile[] {
   const ends = new Map(secret.superseded.map(({ path, overlapEnd }) => [path, overlapEnd]));
-  const versions = liveVersions(secret).flatMap(({ path, version }) => {
+  const live = liveVersions(secret);
+  const versions = live.flatMap(({ path, version }) => {
     const loaded = held.get(path);
     return loaded ? [{ path, version, loaded, expires: ends.get(path) }] : [];
   });
@@ -69,7 +76,7 @@ function filesOf(secret: Secret, held: ReadonlyMap<TargetPath, Held>): readonly 
       path,
       version,
       ...(expires === undefined ? {} : { expires }),
-      named: i === 0,
+      named: i === 0 && !(filling && path !== live[0]?.path),
       slot: loaded.slot,
       generation: loaded.generation,
       size: loaded.size,

@@ -54,6 +54,7 @@ export class Serving {
   #showing: Promise<void> = Promise.resolve();
   #next: Promise<void> | undefined;
   readonly #settled = Promise.withResolvers<undefined>();
+  #idle = Promise.withResolvers<undefined>();
   #isSettled = false;
   #mappingsLive = false;
   #resting = false;
@@ -73,6 +74,14 @@ export class Serving {
   /** When everything that the first verified realm asks for is served. */
   get settled(): Promise<undefined> {
     return this.#settled.promise;
+  }
+
+  /**
+   * When nothing that is asked for is still on its way; what failed is not waited for. For who hands over: what the one
+   * before showed under a name must not give way to an older version.
+   */
+  async loaded(): Promise<void> {
+    while (this.#loader?.idle === false) await this.#idle.promise;
   }
 
   get table(): Table {
@@ -196,6 +205,8 @@ export class Serving {
 
   /** The loader has nothing left to do. Not settled by it: a realm that was never verified asks for nothing. */
   #settle(): void {
+    this.#idle.resolve(undefined);
+    this.#idle = Promise.withResolvers<undefined>();
     if (this.#isSettled) return;
     this.#isSettled = true;
     this.#attend(this.#show());
@@ -241,7 +252,7 @@ export class Serving {
     const dead = this.#dead;
     this.#dead = [];
     const settled = this.#isSettled;
-    const { table, problems } = layOut(this.#allSecrets(), this.#held, this.#workloads.list());
+    const { table, problems } = layOut(this.#allSecrets(), this.#held, this.#workloads.list(), !settled);
     this.#table = table;
     this.#problems = problems;
     const presenter = this.#presenter;

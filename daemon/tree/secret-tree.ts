@@ -90,7 +90,8 @@ export class SecretTree implements Tree {
       ...this.#views,
     ]);
     this.#volumes.show({
-      workloads: views.map(({ workload }) => workload),
+      // A volume switches as a whole, so none is there before all of it is.
+      workloads: settled ? views.map(({ workload }) => workload) : [],
       named: Map.groupBy(named, ({ served }) => served.view),
       isTaken: (node) => this.#files.has(node) || this.#directories.has(node),
     });

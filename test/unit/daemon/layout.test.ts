@@ -47,6 +47,19 @@ test('until the newest is held, the one before it keeps the name', () => {
   expect(named(layout)).toEqual(['web/db payments/db@2', 'web/db payments/db@1 unnamed']);
 });
 
+test('while it is being filled, no version bears the name of a newer one that lives', () => {
+  const filled = (newest: object, ...paths: readonly string[]): unknown =>
+    named(layOut([secret({ newest: 3, superseded: [2, 1], ...newest })], held(...paths), [], true));
+  const both = ['web/db payments/db@2 unnamed', 'web/db payments/db@1 unnamed'];
+  expect(filled({}, 'payments/db@1', 'payments/db@2')).toEqual(both);
+  expect(filled({}, 'payments/db@1', 'payments/db@2', 'payments/db@3')).toEqual([
+    'web/db payments/db@3',
+    ...both,
+  ]);
+  expect(filled({ tombstone: true }, 'payments/db@2')).toEqual(['web/db payments/db@2']);
+  expect(filled({ tombstone: true }, 'payments/db@1')).toEqual(['web/db payments/db@1 unnamed']);
+});
+
 test('what is not held, not granted or revoked is not there', () => {
   const grants = [grant('web')];
   expect(named(layOut([secret()], held(), []))).toEqual([]);

@@ -3,12 +3,22 @@
 import { describe, expect, test } from 'vitest';
 import { layOut } from '../../../daemon/layout.ts';
 import { Lease } from '../../../daemon/lease.ts';
-import { NODE, fileNode, viewNode } from '../../../daemon/node-id.ts';
+import {
+  NODE,
+  dataNode,
+  fileNode,
+  generationNode,
+  nameNode,
+  viewNode,
+  volumeNode,
+} from '../../../daemon/node-id.ts';
 import type { Table } from '../../../daemon/table.ts';
 import { SecretFiles } from '../../../daemon/tree/secret-file.ts';
 import { SecretTree } from '../../../daemon/tree/secret-tree.ts';
+import { generationOf } from '../../../daemon/tree/volume.ts';
 import { ERRNO } from '../../../fuse/errno.ts';
 import type { Caller } from '../../../fuse/tree.ts';
+import { parseFileName } from '../../../manifest/names.ts';
 import type { TargetPath } from '../../../manifest/names.ts';
 import { API, WEB, grant, registered, secret, settled } from './secrets.ts';
 import { VaultParts, sealed } from './vault-parts.ts';
@@ -253,4 +263,31 @@ test('before the first table everything is refused, and nothing absent', () => {
   const tree = new SecretTree(() => WEB, new SecretFiles(parts.opener, lease));
   const asked = [tree.lookup(NODE.views, 'web', web), tree.lookup(VIEW, 'db', web), tree.open(FILE, web)];
   expect(asked).toEqual([EACCES, EACCES, EACCES]);
+});
+
+describe('until everything is loaded', () => {
+  const { tree, read, table } = start();
+  tree.show({ ...settled(table()), settled: false });
+
+  test('what is there is found and read, what is not is refused', () => {
+    expect(tree.lookup(VIEW, 'db', web)).toMatchObject({ node: FILE });
+    expect(read(tree.open(FILE, web))).toBe('the value of db');
+    expect(tree.lookup(VIEW, 'key', web)).toBe(EACCES);
+    expect(tree.entries(VIEW, web)).toBe(EACCES);
+  });
+
+  test('of a volume nothing is there, so that it never switches file by file', () => {
+    const generation = generationNode(WEB, generationOf(table().files));
+    const parents = [NODE.volumes, volumeNode(WEB), volumeNode(WEB), generation];
+    const names = ['web', '..data', 'db', 'db'];
+    expect(parents.map((parent, i) => tree.lookup(parent, names[i]!, web))).toEqual(
+      parents.map(() => EACCES),
+    );
+    const nodes = [volumeNode(WEB), dataNode(WEB), nameNode(WEB, parseFileName('db')), generation];
+    expect(nodes.map((node) => tree.attributes(node, web))).toEqual(nodes.map(() => EACCES));
+    expect(nodes.map((node) => tree.readlink(node, web))).toEqual(nodes.map(() => EACCES));
+    expect(nodes.map((node) => tree.entries(node, web))).toEqual(nodes.map(() => EACCES));
+    tree.show(settled(table()));
+    expect(tree.lookup(generation, 'db', web)).toMatchObject({ node: FILE });
+  });
 });

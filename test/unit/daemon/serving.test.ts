@@ -34,8 +34,11 @@ let failures: unknown[];
 /** What the loader was asked for, and how it answers. */
 let orders: string[];
 let loader: LoaderEvents;
+/** Whether it has nothing on its way. */
+let idle: boolean;
 
 beforeEach(() => {
+  idle = true;
   clock = new ManualClock();
   lease = new Lease(() => clock.boot());
   parts = new VaultParts({ slots: 3 });
@@ -74,7 +77,9 @@ beforeEach(() => {
       request,
       forget: () => undefined,
       failures: new Map(),
-      idle: true,
+      get idle() {
+        return idle;
+      },
     } as unknown as Loader;
   });
   void serving.begin(EMPTY_TABLE, new WorkloadRegistry());
@@ -215,6 +220,50 @@ test('the newest is asked for, the one before it is served until it is there', a
   await settled();
   expect(calls.slice(1)).toEqual(['show payments/db@2 payments/db@1', `name ${VIEW} db`]);
   expect(effects()).toEqual(['shown payments/db@1', 'shown payments/db@2', 'superseded payments/db@1']);
+});
+
+describe('until everything is loaded', () => {
+  const overlap = { seconds: 300, end: Infinity };
+  const names = (): unknown => serving.table.files.filter(({ named }) => named).map((file) => file.path);
+
+  beforeEach(async () => {
+    idle = false;
+    await serving.register(registered('web')[0]!);
+    await serving.apply(realm([secret({ newest: 2, superseded: [1], overlap })]));
+    bring('payments/db@1');
+    await settled();
+  });
+
+  test('an older version that is there first does not bear the name', async () => {
+    expect([calls.at(-1), names(), effects()]).toEqual(['show payments/db@1', [], []]);
+    bring('payments/db@2');
+    await settled();
+    expect([names(), effects()]).toEqual([['payments/db@2'], []]);
+    idle = true;
+    loader.idle();
+    await settled();
+    expect(effects()).toEqual(['shown payments/db@2', 'superseded payments/db@1']);
+  });
+
+  test('but when the newest cannot be loaded, it does', async () => {
+    idle = true;
+    loader.idle();
+    await settled();
+    expect(names()).toEqual(['payments/db@1']);
+  });
+
+  test('who hands over waits, again when more was asked for meanwhile', async () => {
+    let isLoaded = false;
+    void serving.loaded().then(() => (isLoaded = true));
+    loader.idle();
+    await settled();
+    expect(isLoaded).toBe(false);
+    idle = true;
+    loader.idle();
+    await settled();
+    expect(isLoaded).toBe(true);
+    await serving.loaded();
+  });
 });
 
 describe('an overlap', () => {
