@@ -47,6 +47,22 @@ export type ManifestCode =
   | 'value-too-large'
   | 'envelope-malformed'
   | 'key-wrap-mismatch'
-  | 'lease-malformed';
+  | 'lease-malformed'
+  | 'policy-malformed'
+  | 'policy-exceeded'
+  | 'fleet-malformed'
+  | 'epoch-rollback'
+  | 'removal-vanished'
+  | 'revoker-exceeds'
+  | 'echo-mismatch'
+  | 'receipt-refused'
+  | 'token-malformed'
+  | 'token-expired'
+  | 'token-early'
+  | 'host-unknown'
+  | 'host-removed'
+  | 'invite-malformed'
+  | 'invite-expired'
+  | 'join-refused';
 
 export class ManifestError extends LapseError<ManifestCode> {}

@@ -21,7 +21,23 @@ export const LIMITS = {
   grantsPerSecret: 256,
   recipientsPerVersion: 64,
   revokedNumbers: 1024,
-  /** One wrapped data key. */
+  pools: 256,
+  /** Epochs of one pool that `fleet` lists: the current one, and older ones that a living version may name. */
+  epochsPerPool: 64,
+  custodians: 16,
+  hosts: 20_000,
+  poolsPerHost: 16,
+  removals: 20_000,
+  keyringBytes: 256 << 10,
+  /** An answer to a nonce, a host's token, and one receipt. */
+  echoBytes: 4 << 10,
+  tokenBytes: 2048,
+  receiptBytes: 64 << 10,
+  /** Versions that one receipt names; the others are counted. */
+  withdrawnPerReceipt: 64,
+  inviteBytes: 4 << 10,
+  joinBytes: 4 << 10,
+  /** One wrapped key. */
   jweBytes: 2048,
   /** The longest lease and the longest overlap that metadata may ask for, in seconds. */
   leaseSeconds: 24 * 3600,

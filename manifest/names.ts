@@ -13,6 +13,10 @@ export type SecretName = Branded<'secret'>;
 export type Workload = Branded<'workload'>;
 /** The file name under which a view shows a secret. */
 export type FileName = Branded<'file'>;
+/** A set of hosts that share a decryption key, e.g. `default`. */
+export type PoolName = Branded<'pool'>;
+/** One machine that serves secrets, e.g. `web-1.example`. */
+export type HostName = Branded<'host'>;
 /** The host path of a version's envelope in the realm: `payments/db-password@3`. */
 export type TargetPath = Branded<'target'>;
 /** sha256, in hexadecimal, of the canonical signed part of root 1. */
@@ -44,6 +48,20 @@ export function parseWorkload(text: string): Workload {
     throw refuse('workload', 'up to 128 of A-Z a-z 0-9 . _ -, beginning with a letter or digit');
   }
   return text as Workload;
+}
+
+export function parsePoolName(text: string): PoolName {
+  if (!/^[a-z][a-z0-9-]{0,62}$/.test(text)) {
+    throw refuse('pool name', 'a lower-case letter, then up to 62 of a-z 0-9 -');
+  }
+  return text as PoolName;
+}
+
+export function parseHostName(text: string): HostName {
+  if (!/^[a-z0-9][a-z0-9.-]{0,62}$/.test(text)) {
+    throw refuse('host name', 'up to 63 of a-z 0-9 . -, beginning with a letter or digit');
+  }
+  return text as HostName;
 }
 
 export function parseFileName(text: string): FileName {

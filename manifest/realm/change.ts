@@ -6,7 +6,9 @@ import type { Namespace, SecretName } from '../names.ts';
 import { formatInstant, object } from '../shape.ts';
 import { grantJson } from './grant.ts';
 import type { Grant } from './grant.ts';
-import type { WrappedKey } from './key-wrap.ts';
+import { wrappedKeyJson } from './jwe.ts';
+import type { WrappedKey } from './jwe.ts';
+import type { WhenStale } from './policy.ts';
 import { isRevoked, raiseFloor } from './revocation.ts';
 import type { Floor } from './revocation.ts';
 import type { Secret } from './secret.ts';
@@ -18,6 +20,7 @@ export interface NewVersion {
   readonly keys: readonly WrappedKey[];
   readonly grants: readonly Grant[];
   readonly overlapSeconds: number;
+  readonly whenStale: WhenStale;
 }
 
 /**
@@ -39,10 +42,14 @@ export function addVersion(
       ...before,
       version: next.version,
       grants: next.grants.map(grantJson),
-      timing: { ...object(before['timing'] ?? {}, 'timing'), overlap: { seconds: next.overlapSeconds } },
+      timing: {
+        ...object(before['timing'] ?? {}, 'timing'),
+        overlap: { seconds: next.overlapSeconds },
+        whenStale: next.whenStale,
+      },
       revokedThrough: secret?.revokedThrough ?? 0,
       revoked: secret?.revoked ?? [],
-      keys: next.keys.map(({ kid, epoch, jwe }) => ({ kid, epoch, jwe })),
+      keys: next.keys.map(wrappedKeyJson),
     },
   };
   return kept;

@@ -6,6 +6,11 @@ import { parseJson } from '../json.ts';
 import { LIMITS } from '../limits.ts';
 import { array, hex, integer, object, string } from '../shape.ts';
 import { ManifestError } from '../errors.ts';
+import { encodeJoin, readJoin } from './invite.ts';
+import type { JoinRequest } from './invite.ts';
+
+/** How many requests to join a service keeps. */
+export const JOINS = 1024;
 
 /** `GET /v1/online-keys`: the public halves, in hexadecimal, of the keys that never leave the service. */
 export interface OnlineKeys {
@@ -13,24 +18,48 @@ export interface OnlineKeys {
   readonly timestamp: string;
 }
 
-/** `POST /v1/realm`, once: root 1, targets 1 and the lease in seconds. */
+/** A targets role's file on its way: `targets`, `fleet`, `fleet-hosts`, a namespace or its revoker. */
+export interface RoleUpload {
+  readonly name: string;
+  readonly metadata: Uint8Array;
+}
+
+/** `POST /v1/realm`, once: root 1, the first version of targets, fleet and fleet-hosts, and the lease in seconds. */
 export interface Genesis {
   readonly root: Uint8Array;
-  readonly targets: Uint8Array;
+  readonly roles: readonly RoleUpload[];
   readonly lease: number;
 }
 
-/** `POST /v1/publish`: the next version of one targets role, and the envelopes that it newly lists. */
+/**
+ * `POST /v1/publish`: the next versions of some targets roles, each after the one that delegates to it, and the files
+ * that they newly list. All of it takes effect in one commit, or nothing does.
+ */
 export interface Publish {
-  readonly role: string;
-  readonly metadata: Uint8Array;
-  readonly envelopes: readonly Uint8Array[];
+  readonly roles: readonly RoleUpload[];
+  /** Envelopes of namespaces, keyrings of fleet-hosts. */
+  readonly files: readonly Uint8Array[];
 }
 
 /** The answer to a publish, once it is durable. */
 export interface Published {
-  readonly version: number;
+  /** The version of each role that was published. */
+  readonly roles: ReadonlyMap<string, number>;
+  readonly snapshot: number;
   readonly timestamp: number;
+}
+
+/** A receipt as the service keeps it: numbered in the order in which they came. */
+export interface StoredReceipt {
+  readonly id: number;
+  readonly host: string;
+  readonly jws: string;
+}
+
+/** `GET /v1/receipts?after=N`: what came after number N, and the last number there is. */
+export interface StoredReceipts {
+  readonly receipts: readonly StoredReceipt[];
+  readonly last: number;
 }
 
 /**
@@ -49,7 +78,13 @@ export const EXCHANGE_LIMITS = {
   /** The largest file that news carries inline; larger ones are fetched. */
   inlineFile: 256 << 10,
   filesPerEvent: 64,
-  envelopesPerPublish: 64,
+  rolesPerPublish: 16,
+  /** A removal re-wraps a pool for each of its members. */
+  filesPerPublish: 4096,
+  receiptsPerPost: 16,
+  receiptsPerAnswer: 256,
+  /** The body of a small request, or of an answer with no file in it. */
+  small: 16 << 10,
 } as const;
 
 const base64 = (bytes: Uint8Array): string => Buffer.from(bytes).toString('base64');
@@ -62,44 +97,106 @@ function bytes(value: Json | undefined, where: string): Uint8Array {
   return decoded;
 }
 
-export function encodeGenesis({ root, targets, lease }: Genesis): JsonObject {
-  return { root: base64(root), targets: base64(targets), lease };
+export function encodeGenesis({ root, roles, lease }: Genesis): JsonObject {
+  return { root: base64(root), roles: roles.map(uploadJson), lease };
 }
 
 export function parseGenesis(body: Uint8Array): Genesis {
   const raw = object(parseJson(body, EXCHANGE_LIMITS.body), 'genesis');
   return {
     root: bytes(raw['root'], 'genesis.root'),
-    targets: bytes(raw['targets'], 'genesis.targets'),
+    roles: readUploads(raw['roles'], 'genesis.roles'),
     lease: integer(raw['lease'], 'genesis.lease', 1, LIMITS.leaseSeconds),
   };
 }
 
-export function encodePublish({ role, metadata, envelopes }: Publish): JsonObject {
-  return { role, metadata: base64(metadata), envelopes: envelopes.map(base64) };
+export function encodePublish({ roles, files }: Publish): JsonObject {
+  return { roles: roles.map(uploadJson), files: files.map(base64) };
 }
 
 export function parsePublish(body: Uint8Array): Publish {
   const raw = object(parseJson(body, EXCHANGE_LIMITS.body), 'publish');
   return {
-    role: string(raw['role'], 'publish.role'),
-    metadata: bytes(raw['metadata'], 'publish.metadata'),
-    envelopes: array(raw['envelopes'], 'publish.envelopes', EXCHANGE_LIMITS.envelopesPerPublish).map(
-      (envelope) => bytes(envelope, 'publish.envelopes'),
+    roles: readUploads(raw['roles'], 'publish.roles'),
+    files: array(raw['files'], 'publish.files', EXCHANGE_LIMITS.filesPerPublish).map((file) =>
+      bytes(file, 'publish.files'),
     ),
   };
 }
 
+function uploadJson({ name, metadata }: RoleUpload): JsonObject {
+  return { name, metadata: base64(metadata) };
+}
+
+function readUploads(value: Json | undefined, where: string): readonly RoleUpload[] {
+  const uploads = array(value, where, EXCHANGE_LIMITS.rolesPerPublish).map((each) => {
+    const raw = object(each, where);
+    return {
+      name: string(raw['name'], `${where}.name`),
+      metadata: bytes(raw['metadata'], `${where}.metadata`),
+    };
+  });
+  if (uploads.length > 0 && new Set(uploads.map(({ name }) => name)).size === uploads.length) return uploads;
+  throw new ManifestError('metadata-malformed', `${where}: at least one role, each once`);
+}
+
+export function encodePublished({ roles, snapshot, timestamp }: Published): JsonObject {
+  return { roles: Object.fromEntries(roles), snapshot, timestamp };
+}
+
 export function parsePublished(body: Uint8Array): Published {
-  const raw = object(parseJson(body, LIMITS.timestampBytes), 'published');
+  const raw = object(parseJson(body, EXCHANGE_LIMITS.small), 'published');
+  const roles = Object.entries(object(raw['roles'], 'published.roles'));
   return {
-    version: integer(raw['version'], 'published.version', 1),
+    roles: new Map(roles.map(([name, version]) => [name, integer(version, 'published.roles', 1)])),
+    snapshot: integer(raw['snapshot'], 'published.snapshot', 1),
     timestamp: integer(raw['timestamp'], 'published.timestamp', 1),
   };
 }
 
+export function parseReceiptsPost(body: Uint8Array): readonly string[] {
+  const most = EXCHANGE_LIMITS.receiptsPerPost;
+  const raw = object(parseJson(body, most * LIMITS.receiptBytes), 'receipts');
+  return array(raw['receipts'], 'receipts', most).map((jws) => string(jws, 'receipts'));
+}
+
+export function encodeStoredReceipts({ receipts, last }: StoredReceipts): JsonObject {
+  return { receipts: receipts.map(storedReceiptJson), last };
+}
+
+export function parseStoredReceipts(body: Uint8Array): StoredReceipts {
+  const most = EXCHANGE_LIMITS.receiptsPerAnswer;
+  const raw = object(parseJson(body, most * LIMITS.receiptBytes), 'receipts');
+  return {
+    receipts: array(raw['receipts'], 'receipts', most).map(readStoredReceipt),
+    last: integer(raw['last'], 'receipts.last'),
+  };
+}
+
+export function storedReceiptJson({ id, host, jws }: StoredReceipt): JsonObject {
+  return { id, host, jws };
+}
+
+export function readStoredReceipt(value: Json): StoredReceipt {
+  const raw = object(value, 'receipt');
+  return {
+    id: integer(raw['id'], 'receipt.id', 1),
+    host: string(raw['host'], 'receipt.host'),
+    jws: string(raw['jws'], 'receipt.jws'),
+  };
+}
+
+export function encodeJoins(joins: readonly JoinRequest[]): JsonObject {
+  return { joins: joins.map(encodeJoin) };
+}
+
+export function parseJoins(body: Uint8Array): readonly JoinRequest[] {
+  const raw = object(parseJson(body, JOINS * LIMITS.joinBytes), 'joins');
+  return array(raw['joins'], 'joins', JOINS).map(readJoin);
+}
+
 export function parseOnlineKeys(body: Uint8Array): OnlineKeys {
-  const raw = object(parseJson(body, LIMITS.timestampBytes), 'online-keys');
+  const raw = object(parseJson(body, EXCHANGE_LIMITS.small), 'online-keys');
   return {
     snapshot: hex(raw['snapshot'], 'online-keys.snapshot', 32),
     timestamp: hex(raw['timestamp'], 'online-keys.timestamp', 32),

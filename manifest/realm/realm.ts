@@ -1,4 +1,6 @@
-// A realm is one TUF repository. Its first root and targets, its id, and how a namespace is delegated.
+// A realm is one TUF repository. Its first root and targets, its id, and what `targets` delegates: `fleet`, and for each
+// namespace its role, a policy, and perhaps a revoker. Anything else in its delegations is refused: a stock client
+// would believe it, and nobody here would look at it.
 import type { Json, JsonObject } from '../json.ts';
 import { canonicalJson } from '../canonical-json.ts';
 import { ManifestError } from '../errors.ts';
@@ -9,10 +11,21 @@ import { ed25519KeyJson, keyId } from '../tuf/keys.ts';
 import { SPEC_VERSION, sha256 } from '../tuf/metadata.ts';
 import type { Verified } from '../tuf/metadata.ts';
 import type { Root, TopLevelRole } from '../tuf/root.ts';
-import type { Targets } from '../tuf/targets.ts';
+import type { Delegation, Targets } from '../tuf/targets.ts';
+import { policyJson, readPolicy } from './policy.ts';
+import type { Policy } from './policy.ts';
 
 /** Raw public ed25519 keys, in hexadecimal. */
 export type PublicHex = string;
+
+/** Who signs a role: that many of these keys. */
+export interface Signatories {
+  readonly signers: readonly PublicHex[];
+  readonly threshold: number;
+}
+
+export const FLEET = 'fleet';
+export const FLEET_HOSTS = 'fleet-hosts';
 
 /** sha256 of the canonical signed part of root 1. */
 export function realmId(firstRoot: Verified<Root>): RealmId {
@@ -21,26 +34,26 @@ export function realmId(firstRoot: Verified<Root>): RealmId {
   return parseRealmId(sha256(canonicalJson(firstRoot.raw)));
 }
 
-/** Root 1, unsigned. Thresholds are 1; `expires` in milliseconds since the epoch. */
-export function firstRoot(keys: Readonly<Record<TopLevelRole, PublicHex>>, expires: number): JsonObject {
-  const role = (hex: PublicHex): JsonObject => ({ keyids: [keyId(ed25519KeyJson(hex))], threshold: 1 });
+/** Root 1, unsigned; `expires` in milliseconds since the epoch. */
+export function firstRoot(roles: Readonly<Record<TopLevelRole, Signatories>>, expires: number): JsonObject {
+  const role = (name: TopLevelRole): JsonObject => roleKeysJson(roles[name]);
   return {
     _type: 'root',
     spec_version: SPEC_VERSION,
     version: 1,
     expires: formatInstant(expires),
     consistent_snapshot: true,
-    keys: keyTable(Object.values(keys)),
+    keys: keyTable(Object.values(roles).flatMap(({ signers }) => signers)),
     roles: {
-      root: role(keys.root),
-      timestamp: role(keys.timestamp),
-      snapshot: role(keys.snapshot),
-      targets: role(keys.targets),
+      root: role('root'),
+      timestamp: role('timestamp'),
+      snapshot: role('snapshot'),
+      targets: role('targets'),
     },
   };
 }
 
-/** The first version, unsigned, of `targets` or of a namespace. */
+/** The first version, unsigned, of any targets role. */
 export function firstTargets(expires: number): JsonObject {
   return {
     _type: 'targets',
@@ -51,45 +64,121 @@ export function firstTargets(expires: number): JsonObject {
   };
 }
 
+/** Targets 1, unsigned: it delegates to the fleet and to nobody else yet. */
+export function genesisTargets(fleet: Signatories, expires: number): JsonObject {
+  return {
+    ...firstTargets(expires),
+    delegations: { keys: keyTable(fleet.signers), roles: [delegation(FLEET, `${FLEET_HOSTS}/*`, fleet)] },
+    policies: {},
+  };
+}
+
 /** The next version of a role's signed part. */
 export function nextVersion(role: Verified<Targets>, expires: number, change: JsonObject): JsonObject {
   return { ...role.raw, version: role.role.version + 1, expires: formatInstant(expires), ...change };
 }
 
-/** `targets` with one more namespace, which owns `NAMESPACE/*`. Returns the new `delegations` member. */
-export function delegate(targets: Verified<Targets>, namespace: Namespace, owner: PublicHex): JsonObject {
+export interface NamespaceTerms extends Signatories {
+  /** Each of them alone may take back; none: only the namespace itself can. */
+  readonly revokers: readonly PublicHex[];
+  readonly policy: Policy;
+}
+
+/** The members of `targets` that change when one more namespace is delegated, which owns `NAMESPACE/*`. */
+export function delegateNamespace(
+  targets: Verified<Targets>,
+  namespace: Namespace,
+  terms: NamespaceTerms,
+): JsonObject {
   if (targets.role.delegations.has(namespace)) {
     throw new ManifestError('name-invalid', `the namespace ${namespace} exists already`);
   }
-  const old = object(targets.raw['delegations'] ?? { keys: {}, roles: [] }, 'targets.delegations');
-  const role: JsonObject = {
-    name: namespace,
-    keyids: [keyId(ed25519KeyJson(owner))],
-    threshold: 1,
-    terminating: true,
-    paths: [`${namespace}/*`],
-  };
+  const old = object(targets.raw['delegations'], 'targets.delegations');
+  const revoker = revokerOf(namespace);
+  const signatories = { signers: terms.revokers, threshold: 1 };
   return {
-    ...old,
-    keys: { ...object(old['keys'], 'targets.delegations.keys'), ...keyTable([owner]) },
-    roles: [...(old['roles'] as readonly Json[]), role],
+    delegations: {
+      ...old,
+      keys: {
+        ...object(old['keys'], 'targets.delegations.keys'),
+        ...keyTable([...terms.signers, ...terms.revokers]),
+      },
+      roles: [
+        ...(old['roles'] as readonly Json[]),
+        delegation(namespace, `${namespace}/*`, terms),
+        ...(terms.revokers.length === 0
+          ? []
+          : [{ ...delegation(revoker, `${revoker}/*`, signatories), terminating: false }]),
+      ],
+    },
+    policies: {
+      ...object(targets.raw['policies'] ?? {}, 'targets.policies'),
+      [namespace]: policyJson(terms.policy),
+    },
   };
+}
+
+export interface NamespaceDelegation {
+  readonly policy: Policy;
+  readonly hasRevoker: boolean;
 }
 
 /**
- * The namespaces that `targets` delegates to: exactly `NAMESPACE/*`, terminating. Anything else is no namespace.
- * @throws ManifestError name-invalid, path-outside-role
+ * The namespaces that `targets` delegates to, in their order.
+ * @throws ManifestError name-invalid, path-outside-role, policy-malformed
  */
-export function namespaces(targets: Verified<Targets>): readonly Namespace[] {
-  return [...targets.role.delegations.values()].map((delegation) => {
-    const namespace = parseNamespace(delegation.name);
-    if (delegation.paths.join() !== `${namespace}/*` || !delegation.terminating) {
-      throw new ManifestError('path-outside-role', `${namespace} must own ${namespace}/* and end the search`);
-    }
-    return namespace;
-  });
+export function readRealm(targets: Verified<Targets>): ReadonlyMap<Namespace, NamespaceDelegation> {
+  const { delegations } = targets.role;
+  const fleet = delegations.get(FLEET);
+  if (!fleet) throw new ManifestError('fleet-malformed', 'targets does not delegate to fleet');
+  checkDelegation(fleet, `${FLEET_HOSTS}/*`, true);
+  const policies = object(targets.raw['policies'], 'targets.policies');
+  const found = new Map<Namespace, NamespaceDelegation>();
+  for (const [name, role] of delegations) {
+    if (name === FLEET || isRevokerOf(name, found)) continue;
+    const namespace = parseNamespace(name);
+    checkDelegation(role, `${namespace}/*`, true);
+    const policy = readPolicy(policies[namespace], `targets.policies.${namespace}`);
+    found.set(namespace, { policy, hasRevoker: checkRevoker(delegations.get(revokerOf(namespace))) });
+  }
+  return found;
 }
 
-function keyTable(keys: readonly PublicHex[]): JsonObject {
+/** The role that delegates to a role of a realm. */
+export function delegatorOf(role: string): string {
+  return role === FLEET_HOSTS ? FLEET : 'targets';
+}
+
+export function revokerOf(namespace: Namespace): string {
+  return `${namespace}-revoker`;
+}
+
+/** A revoker stands after its namespace, so that it can never be asked first. */
+function isRevokerOf(name: string, before: ReadonlyMap<Namespace, unknown>): boolean {
+  return name.endsWith('-revoker') && before.has(name.slice(0, -'-revoker'.length) as Namespace);
+}
+
+function checkRevoker(role: Delegation | undefined): boolean {
+  if (!role) return false;
+  checkDelegation(role, `${role.name}/*`, false);
+  if (role.threshold === 1) return true;
+  throw new ManifestError('policy-malformed', `${role.name}: one key must be enough to take back`);
+}
+
+function checkDelegation({ name, paths, terminating }: Delegation, path: string, ends: boolean): void {
+  if (paths.join() === path && terminating === ends) return;
+  const rule = `${name} must own ${path} and ${ends ? 'end' : 'not end'} the search`;
+  throw new ManifestError('path-outside-role', rule);
+}
+
+export function delegation(name: string, path: string, signatories: Signatories): JsonObject {
+  return { name, ...roleKeysJson(signatories), terminating: true, paths: [path] };
+}
+
+function roleKeysJson({ signers, threshold }: Signatories): { keyids: readonly string[]; threshold: number } {
+  return { keyids: signers.map((hex) => keyId(ed25519KeyJson(hex))), threshold };
+}
+
+export function keyTable(keys: readonly PublicHex[]): JsonObject {
   return Object.fromEntries(keys.map(ed25519KeyJson).map((key) => [keyId(key), key]));
 }

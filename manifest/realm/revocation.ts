@@ -22,3 +22,10 @@ export function raiseFloor(floor: Floor, through: number): Floor {
   const revokedThrough = Math.max(floor.revokedThrough, through);
   return { revokedThrough, revoked: floor.revoked.filter((version) => version > revokedThrough) };
 }
+
+/** Whatever one of two takes back. */
+export function joinFloors(a: Floor, b: Floor): Floor {
+  const revokedThrough = Math.max(a.revokedThrough, b.revokedThrough);
+  const revoked = [...new Set([...a.revoked, ...b.revoked])].filter((version) => version > revokedThrough);
+  return { revokedThrough, revoked: revoked.sort((x, y) => x - y) };
+}

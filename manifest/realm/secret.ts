@@ -1,6 +1,6 @@
 // A namespace role read as secrets. A target is `NAMESPACE/NAME@VERSION`; its `custom` block says what it is:
 //
-//   newest version  {version, grants, timing: {overlap: {seconds}}, revokedThrough, revoked, keys?}
+//   newest version  {version, grants, timing: {overlap: {seconds}, whenStale?}, revokedThrough, revoked, keys?}
 //   superseded one  {version, timing: {overlap: {seconds, end}}, keys}
 //
 // The newest stays listed for ever, live or as a tombstone without `keys`; an older one while its overlap runs.
@@ -9,12 +9,15 @@ import { ManifestError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import { LIMITS } from '../limits.ts';
 import { parseSecretReference } from '../names.ts';
-import type { Namespace, SecretName, TargetPath } from '../names.ts';
-import { array, instant, integer, object, string } from '../shape.ts';
+import type { Namespace, SecretName, TargetPath, Workload } from '../names.ts';
+import { array, instant, integer, object } from '../shape.ts';
 import type { TargetFile, Targets } from '../tuf/targets.ts';
 import { parseGrants } from './grant.ts';
 import type { Grant } from './grant.ts';
-import type { WrappedKey } from './key-wrap.ts';
+import { readWrappedKey } from './jwe.ts';
+import type { WrappedKey } from './jwe.ts';
+import { readWhenStale } from './policy.ts';
+import type { WhenStale } from './policy.ts';
 import { isRevoked } from './revocation.ts';
 import type { Floor } from './revocation.ts';
 
@@ -45,13 +48,24 @@ export interface Secret extends Floor {
   readonly grants: readonly Grant[];
   /** How long, in seconds, this version lives on after the next one replaces it. */
   readonly overlapSeconds: number;
+  /** What the secret asks for when the lease is over; the namespace's policy may not allow it. */
+  readonly whenStale: WhenStale;
+  /** By workload: the version up to which a revoker took its access back. */
+  readonly withheld: ReadonlyMap<Workload, number>;
 }
+
+const NOTHING_WITHHELD: ReadonlyMap<Workload, number> = new Map();
 
 interface Target {
   readonly version: number;
   readonly path: TargetPath;
   readonly file: TargetFile;
   readonly custom: JsonObject;
+}
+
+/** Which of the workloads that are granted a secret may read one version of it. */
+export function readers(secret: Secret, version: number): readonly Grant[] {
+  return secret.grants.filter(({ workload }) => version > (secret.withheld.get(workload) ?? 0));
 }
 
 /** @throws ManifestError secret-malformed, path-outside-role and the readers' codes */
@@ -98,6 +112,8 @@ function readSecret(namespace: Namespace, name: SecretName, targets: readonly Ta
     superseded: older.map((target) => readSuperseded(target, floor)),
     grants: parseGrants(custom['grants'], `${path}.grants`),
     overlapSeconds: readOverlap(custom, path).seconds,
+    whenStale: readStale(custom, path),
+    withheld: NOTHING_WITHHELD,
     ...floor,
   };
 }
@@ -114,14 +130,9 @@ function readFloor(custom: JsonObject, path: TargetPath, newest: number): Floor 
 }
 
 function readLive({ version, path, file, custom }: Target): LiveVersion {
-  const keys = array(custom['keys'], `${path}.keys`, LIMITS.recipientsPerVersion).map((value) => {
-    const key = object(value, `${path}.keys`);
-    return {
-      kid: string(key['kid'], `${path}.keys.kid`),
-      epoch: integer(key['epoch'], `${path}.keys.epoch`),
-      jwe: string(key['jwe'], `${path}.keys.jwe`),
-    };
-  });
+  const keys = array(custom['keys'], `${path}.keys`, LIMITS.recipientsPerVersion).map((value) =>
+    readWrappedKey(value, `${path}.keys`),
+  );
   if (keys.length === 0) throw bad(path, 'nobody can read it');
   return { version, path, length: file.length, sha256: file.sha256, keys };
 }
@@ -131,6 +142,11 @@ function readSuperseded(target: Target, floor: Floor): SupersededVersion {
   const { seconds, end } = readOverlap(target.custom, target.path);
   if (end === undefined) throw bad(target.path, 'its overlap has no end');
   return { ...readLive(target), overlapSeconds: seconds, overlapEnd: end };
+}
+
+function readStale(custom: JsonObject, path: TargetPath): WhenStale {
+  const asked = object(custom['timing'], `${path}.timing`)['whenStale'];
+  return asked === undefined ? 'deny' : readWhenStale(asked, `${path}.timing.whenStale`);
 }
 
 function readOverlap(custom: JsonObject, path: TargetPath): { seconds: number; end?: number } {

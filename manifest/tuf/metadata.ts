@@ -36,16 +36,23 @@ export interface Verified<Role> {
 }
 
 export function parseMetadata(bytes: Uint8Array, type: string, maxBytes: number): Unverified {
-  const file = object(parseJson(bytes, maxBytes), type);
-  const raw = object(file['signed'], `${type}.signed`);
-  if (raw['_type'] !== type) {
-    throw new ManifestError('metadata-type', `a ${type} file was expected; its _type is another`);
-  }
+  const file = parseSignedFile(bytes, type, maxBytes);
+  const { raw } = file;
   if (!/^1\.\d+(\.\d+)?$/.test(string(raw['spec_version'], `${type}.spec_version`))) {
     throw new ManifestError(
       'spec-version-unsupported',
       `${type}: only version 1 of the specification is known`,
     );
+  }
+  return file;
+}
+
+/** `{signed, signatures}` around whatever has that `_type`. */
+export function parseSignedFile(bytes: Uint8Array, type: string, maxBytes: number): Unverified {
+  const file = object(parseJson(bytes, maxBytes), type);
+  const raw = object(file['signed'], `${type}.signed`);
+  if (raw['_type'] !== type) {
+    throw new ManifestError('metadata-type', `a ${type} file was expected; its _type is another`);
   }
   const signatures = array(file['signatures'], `${type}.signatures`, LIMITS.signatures).map(parseSignature);
   if (new Set(signatures.map((signature) => signature.keyid)).size !== signatures.length) {
@@ -114,9 +121,14 @@ export interface Signer {
 /** The bytes of a role's file, signed by each signer. */
 export function signMetadata(signed: JsonObject, signers: readonly Signer[]): Uint8Array {
   const canonical = canonicalJson(signed);
-  const signatures = signers.map((signer) => ({
-    keyid: signer.keyid,
-    sig: Buffer.from(signer.sign(canonical)).toString('hex'),
-  }));
-  return new TextEncoder().encode(JSON.stringify({ signed, signatures }));
+  return withSignatures(
+    signed,
+    signers.map((signer) => ({ keyid: signer.keyid, sig: signer.sign(canonical) })),
+  );
+}
+
+/** The same for signatures over `canonicalJson(signed)` that were made elsewhere. */
+export function withSignatures(signed: JsonObject, signatures: readonly Signature[]): Uint8Array {
+  const list = signatures.map(({ keyid, sig }) => ({ keyid, sig: Buffer.from(sig).toString('hex') }));
+  return new TextEncoder().encode(JSON.stringify({ signed, signatures: list }));
 }

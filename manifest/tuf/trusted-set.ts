@@ -2,7 +2,7 @@
 // state or a typed error comes out, and the old state is never changed, so that trust cannot move half way.
 //
 // The caller downloads, in this order: root N+1 until there is none, timestamp, snapshot, targets, then the
-// delegated roles it wants. `now` is the update's fixed start time (§5.1), in milliseconds since the epoch.
+// delegated roles it wants, each after the role that delegates to it. `now` is the update's fixed start time (§5.1), in milliseconds since the epoch.
 import { ManifestError } from '../errors.ts';
 import { checkThreshold } from './keys.ts';
 import type { RoleKeys } from './keys.ts';
@@ -23,7 +23,12 @@ export interface TrustedSet {
   /** May be older than `timestamp` says until the new one was accepted; it then guards against rollback. */
   readonly snapshot?: Verified<Snapshot>;
   /** `targets` and delegated roles, each possibly older than the snapshot says: see `currentRole`. */
-  readonly targets: ReadonlyMap<string, Verified<Targets>>;
+  readonly targets: ReadonlyMap<string, VerifiedTargets>;
+}
+
+export interface VerifiedTargets extends Verified<Targets> {
+  /** The role whose delegation it was verified by; `root` for `targets`. */
+  readonly delegator: string;
 }
 
 /** §5.2: starts from a root that came by a trusted way. Its expiry does not matter yet. */
@@ -105,10 +110,19 @@ export function updateSnapshot(set: TrustedSet, bytes: Uint8Array, now?: number)
   return { ...set, snapshot: verified(file, role) };
 }
 
-/** §5.6: `targets` itself, or a role that the current top-level targets delegates to. */
-export function updateTargets(set: TrustedSet, name: string, bytes: Uint8Array, now?: number): TrustedSet {
+/**
+ * §5.6: `targets` itself, or a role that the current `delegator` delegates to. `now` absent as for the timestamp.
+ * @throws ManifestError role-unknown, metadata-missing and whatever the file itself is refused for
+ */
+export function updateTargets(
+  set: TrustedSet,
+  name: string,
+  bytes: Uint8Array,
+  now?: number,
+  delegator = name === 'targets' ? 'root' : 'targets',
+): TrustedSet {
   const meta = roleMeta(set, name);
-  const keys = roleKeys(set, name);
+  const keys = roleKeys(set, name, delegator);
   // §5.6.2
   checkFile(bytes, meta, name);
   const { file, role } = parseTargets(bytes);
@@ -118,8 +132,8 @@ export function updateTargets(set: TrustedSet, name: string, bytes: Uint8Array, 
   checkVersion(name, role.version, meta.version);
   // §5.6.5
   if (now !== undefined) checkExpiry(name, role, now);
-  const targets = name === 'targets' ? stillDelegated(set.targets, role) : new Map(set.targets);
-  return { ...set, targets: targets.set(name, verified(file, role)) };
+  const targets = stillDelegated(set.targets, name, role);
+  return { ...set, targets: targets.set(name, { ...verified(file, role), delegator }) };
 }
 
 /** The snapshot, if it is the one that the timestamp names. */
@@ -129,7 +143,7 @@ export function currentSnapshot(set: TrustedSet): Verified<Snapshot> | undefined
 }
 
 /** A targets role, if it is the one that the current snapshot names. */
-export function currentRole(set: TrustedSet, name: string): Verified<Targets> | undefined {
+export function currentRole(set: TrustedSet, name: string): VerifiedTargets | undefined {
   const role = set.targets.get(name);
   return isNamed(role, currentSnapshot(set)?.role.roles.get(name)) ? role : undefined;
 }
@@ -140,24 +154,34 @@ function isNamed(file: Verified<Header> | undefined, meta: RoleMeta | undefined)
   return file.role.version === meta.version && file.sha256 === (meta.sha256 ?? file.sha256);
 }
 
-/** The roles whose delegation keeps its keys; any other was verified by keys that no longer speak for it. */
-function stillDelegated(held: TrustedSet['targets'], next: Targets): Map<string, Verified<Targets>> {
-  const delegations = held.get('targets')?.role.delegations;
-  const kept = [...held].filter(([name]) => {
-    const [before, after] = [delegations?.get(name), next.delegations.get(name)];
-    return before && after && sameKeys(before, after);
-  });
-  return new Map(kept);
+/** What is held, less the roles that `delegator` gives other keys now, and what those delegated to in turn. */
+function stillDelegated(
+  held: TrustedSet['targets'],
+  delegator: string,
+  next: Targets,
+): Map<string, VerifiedTargets> {
+  const before = held.get(delegator)?.role.delegations;
+  const kept = new Map(held);
+  const forget = (name: string): void => {
+    kept.delete(name);
+    for (const [below, role] of held) if (role.delegator === name && kept.has(below)) forget(below);
+  };
+  for (const [name, role] of held) {
+    if (role.delegator !== delegator) continue;
+    const [old, now] = [before?.get(name), next.delegations.get(name)];
+    if (!old || !now || !sameKeys(old, now)) forget(name);
+  }
+  return kept;
 }
 
 /**
- * The keys that must sign a targets role: root's word for `targets`, its delegation for any other.
+ * The keys that must sign a targets role: root's word for `targets`, its delegator's for any other.
  * @throws ManifestError role-unknown, metadata-missing
  */
-export function roleKeys(set: TrustedSet, name: string): RoleKeys {
+export function roleKeys(set: TrustedSet, name: string, delegator = 'targets'): RoleKeys {
   if (name === 'targets') return set.root.role.roles.targets;
-  const delegation = required(currentRole(set, 'targets'), 'targets').role.delegations.get(name);
-  if (!delegation) throw new ManifestError('role-unknown', `targets does not delegate to ${name}`);
+  const delegation = required(currentRole(set, delegator), delegator).role.delegations.get(name);
+  if (!delegation) throw new ManifestError('role-unknown', `${delegator} does not delegate to ${name}`);
   return delegation;
 }
 
