@@ -70,15 +70,16 @@ export class Changes {
     const secret = pick(world.secrets.filter(({ busy, exists }) => !busy && exists.last === 'yes'));
     if (!secret) return;
     using _busy = occupy(secret);
-    const [began, done] = await this.alone(async () => {
+    using known = new DisposableStack();
+    const began = await this.alone(async () => {
       const at = now();
-      const known = world.opens(at);
+      known.defer(world.opens(at));
       world.revokeBegins(secret, at);
       await publisher.revoke([secret.name]);
-      return [at, known] as const;
+      return at;
     });
     world.revoked(secret, await watch.effect(secret.pathOf(secret.newest), 'withdrawn', began));
-    done();
+    known.dispose();
     this.counts.revocations += 1;
     await sleep(300 + Math.random() * 2000);
     await this.put(secret);
@@ -87,17 +88,21 @@ export class Changes {
   /** The next version, until it is in effect. */
   async put(secret: Secret): Promise<void> {
     const { world, publisher, watch, marker } = this.#parts;
-    const [version, began, done] = await this.alone(async () => {
+    using known = new DisposableStack();
+    const [version, began] = await this.alone(async () => {
       const at = now();
-      const known = world.opens(at);
+      known.defer(world.opens(at));
       const next = world.putBegins(secret, at);
       const value = valueOf(marker, secret.index, next.version);
-      const paths = await publisher.put(new Map([[secret.name, value]]), world.workloads[0]!.name);
-      if (paths[0] !== secret.pathOf(next.version)) throw new Error(`${paths[0] ?? ''} was published`);
-      return [next, at, known] as const;
+      const putting = publisher.put(new Map([[secret.name, value]]), world.workloads[0]!.name);
+      const [path = ''] = await putting.catch((error: unknown) => {
+        world.putFailed(secret, next);
+        throw error;
+      });
+      if (path !== secret.pathOf(next.version)) throw new Error(`${path} was published`);
+      return [next, at] as const;
     });
     world.shown(secret, version, await watch.effect(secret.pathOf(version.version), 'shown', began));
-    done();
   }
 
   async regrant(): Promise<void> {
@@ -107,14 +112,15 @@ export class Changes {
     if (!secret || !workload) return;
     using _busy = occupy(secret);
     const place = workload.places[secret.index]!;
-    const [began, done] = await this.alone(async () => {
+    using known = new DisposableStack();
+    const began = await this.alone(async () => {
       const at = now();
-      const known = world.opens(at);
+      known.defer(world.opens(at));
       world.tell(at, `withdrawing ${secret.name} from ${workload.name} begins`);
       place.granted.set('maybe', at);
       place.leave(at);
       await publisher.withdraw([secret.name], workload.name);
-      return [at, known] as const;
+      return at;
     });
     const isThere = ({ view, file }: { view: string; file: string }): boolean =>
       view === workload.name && file === secret.name;
@@ -124,7 +130,7 @@ export class Changes {
     );
     world.tell(gone, `${workload.name} is without ${secret.name}`);
     place.granted.set('no', gone);
-    done();
+    known.dispose();
     await sleep(300 + Math.random() * 1000);
     await this.alone(async () => {
       const at = now();
@@ -140,18 +146,19 @@ export class Changes {
 
   /** A container that ends and starts again. */
   async churn({ workload, guest }: Reader): Promise<void> {
-    const { world, socket } = this.#parts;
+    const { world, watch, socket } = this.#parts;
     using _busy = occupy(workload);
     const at = now();
-    const done = world.opens(at);
+    using known = new DisposableStack();
+    known.defer(world.opens(at));
     world.tell(at, `unregistering ${workload.name} begins`);
     workload.registered.set('maybe', at);
     for (const place of workload.places) place.leave(at);
     await persist(() => guest.unregister(socket), /is registered/);
-    const gone = now();
+    const gone = await watch.until(`an end of ${workload.name}`, () => true);
     world.tell(gone, `${workload.name} is unregistered`);
     workload.registered.set('no', gone);
-    done();
+    known.dispose();
     await sleep(200 + Math.random() * 1000);
     const back = now();
     world.tell(back, `registering ${workload.name} begins`);
@@ -172,13 +179,12 @@ export class Changes {
     const { world, watch } = this.#parts;
     const ends = now() + secret.overlapSeconds * 1e9;
     await sleep(Math.max(0, secret.overlapSeconds * 1000 - 2000));
-    const done = world.opens(now());
-    if (old.lives.last !== 'no') {
-      const at = await watch.effect(secret.pathOf(old.version), 'withdrawn', 0, ends + LATE_NS);
-      world.tell(at, `${secret.pathOf(old.version)} has expired`);
-      world.gone(old, at);
-    }
-    done();
+    if (old.lives.last === 'no') return;
+    using known = new DisposableStack();
+    known.defer(world.opens(now()));
+    const at = await watch.effect(secret.pathOf(old.version), 'withdrawn', 0, ends + LATE_NS);
+    world.tell(at, `${secret.pathOf(old.version)} has expired`);
+    world.gone(old, at);
   }
 
   #track(work: Promise<void>): void {

@@ -67,6 +67,8 @@ export class Disturbances {
     await changes.alone(async () => {
       world.tell(now(), 'the service is restarted');
       await host.stopService();
+      // A stream that has not noticed yet would be taken for the one to the next service.
+      await watch.until('a stream that is down', ({ stream }) => stream === 'down');
       await sleep(AWAY_MS * Math.random());
       host.startService();
       const at = await watch.until('news from the service', ({ stream }) => stream === 'open');

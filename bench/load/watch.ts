@@ -83,6 +83,8 @@ export class Watch {
   async settled(isSo: (status: Status) => boolean, since: number): Promise<number | undefined> {
     const { last } = this;
     if (!last || last.at < since || !last.status.lease.holds || !isSo(last.status)) return undefined;
+    // One that still fills takes nothing back: names may lead to where the server before it let them lead.
+    if (last.status.effects.length === 0) return undefined;
     try {
       await this.#settle();
     } catch {

@@ -153,6 +153,12 @@ export class World {
     return version;
   }
 
+  /** It was not published, so the next one gets its number. */
+  putFailed(secret: Secret, { version }: Version): void {
+    secret.versions.delete(version);
+    secret.newest = version - 1;
+  }
+
   /** The newest version is in effect. */
   shown(secret: Secret, version: Version, at: number): void {
     this.tell(at, `${secret.pathOf(version.version)} is shown`);
