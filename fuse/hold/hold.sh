@@ -321,8 +321,11 @@ while :; do
     line=''
   else
     line+=$part
-    now
-    quiet
+    # After a stop of its own it may be late itself: what came meanwhile counts first.
+    if ! read -t 0 -u 5; then
+      now
+      quiet
+    fi
   fi
   if [[ $TOLD_TO_END ]]; then
     TOLD_TO_END=''

@@ -10,6 +10,7 @@ import { compileReader, Hold, Home, Reader, until } from '../support/fuse-hold.t
 
 const HANDOVERS = 10;
 const LIMIT_MS = 500;
+const STOPS = 3;
 /** No promise, but for the test: the limit, and the start of a server on a slow machine. */
 const DEAD_WITHIN_MS = 15_000;
 
@@ -56,6 +57,20 @@ describe("the dead-man's switch", () => {
     hold.turnOff('resume-lapsed');
     await until('the descriptor lives again', () => descriptor.lines.at(-1)?.endsWith(' ok') === true);
     await until('the old one is gone', () => !exists(pid));
+  });
+
+  it('leaves a server alone that went on while the holder was stopped', async () => {
+    await using hold = await Hold.start({ limitMs: LIMIT_MS });
+    const { pid } = hold;
+    for (let times = 0; times < STOPS; times += 1) {
+      hold.signalHolder('SIGSTOP');
+      await sleep(1.2 * LIMIT_MS);
+      hold.signalHolder('SIGCONT');
+      await sleep(LIMIT_MS / 5);
+    }
+    expect([hold.pid, hold.count(/killing|died/)]).toEqual([pid, 0]);
+    hold.signalServer('SIGKILL');
+    await hold.said(/taken over/);
   });
 });
 
