@@ -6,6 +6,9 @@ export type ClientCode =
   | 'service-refused'
   | 'service-failed'
   | 'service-conflict'
+  | 'token-refused'
+  | 'pin-needed'
+  | 'pin-mismatch'
   | 'not-found'
   | 'answer-too-large'
   | 'stream-ended'
@@ -15,6 +18,16 @@ export type ClientCode =
   | 'realm-directory-exists'
   | 'realm-directory-malformed'
   | 'key-unreadable'
+  | 'identity-unknown'
+  | 'identity-exists'
+  | 'identity-unreadable'
+  | 'identity-locked'
+  | 'passphrase-wrong'
+  | 'passphrase-missing'
+  | 'public-line-invalid'
+  | 'decryption-refused'
+  | 'agent-unavailable'
+  | 'agent-refused'
   | 'secret-unknown'
   | 'grant-unknown'
   | 'namespace-unknown'
@@ -23,4 +36,19 @@ export type ClientCode =
   | 'not-confirmed'
   | 'usage';
 
-export class ClientError extends LapseError<ClientCode> {}
+export class ClientError extends LapseError<ClientCode> {
+  /** The service's own code, where it refused. */
+  readonly reason?: string;
+  /** The service's wall time when it refused, milliseconds since the epoch. */
+  readonly serviceNow?: number;
+
+  constructor(
+    code: ClientCode,
+    message: string,
+    options: { cause?: unknown; reason?: string; serviceNow?: number } = {},
+  ) {
+    super(code, message, 'cause' in options ? { cause: options.cause } : undefined);
+    if (options.reason !== undefined) this.reason = options.reason;
+    if (options.serviceNow !== undefined) this.serviceNow = options.serviceNow;
+  }
+}
