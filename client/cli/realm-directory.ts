@@ -1,27 +1,25 @@
-// An operator's directory: which realm, which service, to whom values are encrypted, and the private keys.
+// An operator's directory: which realm, which service, and this person's identities. Who can decrypt what is put is
+// not kept here: that comes from verified metadata.
 //
-//   realm.json            the service, the lease, the pool's and the custodian's public keys
-//   root.json             root 1, the anchor that hosts get too
-//   keys/root.ed25519     signs root and targets: move it offline when the namespaces are set up
-//   keys/operator.ed25519 signs namespaces     keys/operator.x25519 decrypts, as custodian
-//   pools/default.x25519  for the hosts of the pool, and nobody else
-//   trust/                verified metadata
-import { mkdir, open, readFile, rm, stat } from 'node:fs/promises';
+//   realm.json                 the service, and the pin of its certificate
+//   root.json                  root 1, the anchor
+//   identities/NAME.identity   signing and decryption keys; root's belong offline
+//   genesis.json               only while `lapse init` is under way
+//   trust/                     verified metadata
+import { randomBytes } from 'node:crypto';
+import { mkdir, open, readFile, rename, rm, rmdir, stat } from 'node:fs/promises';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { isLapseError } from '../../manifest/errors.ts';
 import { parseJson } from '../../manifest/json.ts';
-import type { Json, JsonObject } from '../../manifest/json.ts';
 import { LIMITS } from '../../manifest/limits.ts';
-import type { Recipient } from '../../manifest/realm/key-wrap.ts';
-import { integer, object, string } from '../../manifest/shape.ts';
+import { object, string } from '../../manifest/shape.ts';
 import { ClientError } from '../errors.ts';
 
 export interface RealmConfig {
   readonly service: string;
-  /** Who can decrypt what is put: the pool of hosts, and the custodian. */
-  readonly pool: Recipient;
-  readonly custodian: Recipient;
+  /** `sha256:…` of the service's public key; absent for plain HTTP on loopback. */
+  readonly pin?: string;
 }
 
 export class RealmDirectory {
@@ -41,43 +39,74 @@ export class RealmDirectory {
     return join(this.path, ...names);
   }
 
-  /** @throws ClientError realm-directory-exists, so that no realm's keys are ever overwritten */
-  async create(): Promise<void> {
-    if (await exists(this.path)) {
-      throw new ClientError(
-        'realm-directory-exists',
-        `${this.path} exists already; choose another with --realm DIR`,
-      );
+  identity(name: string): string {
+    return this.file('identities', `${name}.identity`);
+  }
+
+  /**
+   * Makes the directory, if need be; identities may be there already. True when it was made.
+   * @throws ClientError realm-directory-exists, so that no realm is ever written over another
+   */
+  async create(): Promise<boolean> {
+    for (const name of ['realm.json', 'root.json']) {
+      if (await exists(this.file(name))) {
+        const advice = `choose another with --realm DIR`;
+        throw new ClientError('realm-directory-exists', `${this.path} has a realm already; ${advice}`);
+      }
     }
-    for (const directory of ['', 'keys', 'pools'])
-      await mkdir(this.file(directory), { recursive: true, mode: 0o700 });
+    const made = !(await exists(this.path));
+    await mkdir(this.file('identities'), { recursive: true, mode: 0o700 });
+    return made;
   }
 
-  /** Undoes `create` when the realm could not be made. */
-  async remove(): Promise<void> {
-    await rm(this.path, { recursive: true, force: true });
+  /** Removes the directory, unless something is in it. */
+  async removeIfEmpty(): Promise<void> {
+    for (const directory of [this.file('identities'), this.path])
+      await rmdir(directory).catch(() => undefined);
   }
 
+  /** Replaces a file of the directory atomically. */
   async write(name: string, bytes: Uint8Array): Promise<void> {
-    await using file = await open(this.file(name), 'wx', 0o600);
-    await file.writeFile(bytes);
-    await file.sync();
+    const draft = this.file(`${name}.${randomBytes(4).toString('hex')}.new`);
+    try {
+      {
+        await using file = await open(draft, 'wx', 0o600);
+        await file.writeFile(bytes);
+        await file.sync();
+      }
+      await rename(draft, this.file(name));
+    } finally {
+      await rm(draft, { force: true });
+    }
+    await using directory = await open(this.path);
+    await directory.sync();
   }
 
-  async writeConfig({ service, pool, custodian }: RealmConfig): Promise<void> {
-    const json = { service, pool: recipientJson(pool), custodian: recipientJson(custodian) };
+  async remove(name: string): Promise<void> {
+    await rm(this.file(name), { force: true });
+  }
+
+  /** The bytes of a file of the directory, or undefined. */
+  async read(name: string): Promise<Uint8Array | undefined> {
+    try {
+      return await readFile(this.file(name));
+    } catch (cause) {
+      if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
+      throw new ClientError('realm-directory-malformed', `cannot read ${this.file(name)}`, { cause });
+    }
+  }
+
+  async writeConfig({ service, pin }: RealmConfig): Promise<void> {
+    const json = { service, ...(pin === undefined ? {} : { pin }) };
     await this.write('realm.json', Buffer.from(`${JSON.stringify(json, null, 2)}\n`));
   }
 
   async config(): Promise<RealmConfig> {
-    const bytes = await this.#read('realm.json');
+    const bytes = await this.#required('realm.json');
     try {
       const raw = object(parseJson(bytes, LIMITS.rootBytes), 'realm.json');
-      return {
-        service: string(raw['service'], 'service'),
-        pool: readRecipient(raw['pool'], 'pool'),
-        custodian: readRecipient(raw['custodian'], 'custodian'),
-      };
+      const service = string(raw['service'], 'service');
+      return raw['pin'] === undefined ? { service } : { service, pin: string(raw['pin'], 'pin') };
     } catch (cause) {
       if (!isLapseError(cause)) throw cause;
       throw new ClientError('realm-directory-malformed', `${this.file('realm.json')}: ${cause.message}`, {
@@ -87,30 +116,18 @@ export class RealmDirectory {
   }
 
   anchor(): Promise<Uint8Array> {
-    return this.#read('root.json');
+    return this.#required('root.json');
   }
 
-  async #read(name: string): Promise<Uint8Array> {
-    try {
-      return await readFile(this.file(name));
-    } catch (cause) {
-      const advice = 'run `lapse init` first, or name the directory with --realm DIR';
-      throw new ClientError('realm-directory-missing', `no realm in ${this.path}; ${advice}`, { cause });
-    }
+  async #required(name: string): Promise<Uint8Array> {
+    const bytes = await this.read(name);
+    if (bytes) return bytes;
+    const isBegun = await exists(this.file('genesis.json'));
+    const advice = isBegun
+      ? '`lapse init` was broken off here: run it again'
+      : 'run `lapse init` or `lapse follow` first, or name the directory with --realm DIR';
+    throw new ClientError('realm-directory-missing', `no realm in ${this.path}; ${advice}`);
   }
-}
-
-function recipientJson({ kid, epoch, key }: Recipient): JsonObject {
-  return { kid, epoch, x: key.x };
-}
-
-function readRecipient(value: Json | undefined, where: string): Recipient {
-  const raw = object(value, where);
-  return {
-    kid: string(raw['kid'], `${where}.kid`),
-    epoch: integer(raw['epoch'], `${where}.epoch`),
-    key: { kty: 'OKP', crv: 'X25519', x: string(raw['x'], `${where}.x`) },
-  };
 }
 
 async function exists(path: string): Promise<boolean> {
