@@ -2,6 +2,8 @@
 // stand under their consistent names and never change; one small index, replaced atomically (write, fsync, rename,
 // fsync the directory), says which of them are trusted. So a crash leaves the state before or the state after.
 // What is read back only guards against rollback: everything is verified again, and nothing is served from it.
+// Several processes may use one directory: who saves takes turns, an older state never replaces a newer one, and who loads
+// while another saves gets what was saved before or after.
 import { mkdir, open, readFile, readdir, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { isLapseError } from '../manifest/errors.ts';
@@ -19,16 +21,20 @@ import {
 } from '../manifest/tuf/trusted-set.ts';
 import type { TrustedSet } from '../manifest/tuf/trusted-set.ts';
 import { ClientError } from './errors.ts';
+import { alone } from './file-lock.ts';
 
 const INDEX = 'trusted.json';
+const LOCK = 'trusted.lock';
+/** How long a turn is waited for; one takes as long as a few files take to reach the disk. */
+const PATIENCE_MS = 10_000;
+/** How often a load begins anew because another process has saved meanwhile. */
+const MOST_LOADS = 100;
 /** What a store writes, whole or broken off; anything else in the directory is not its to remove. */
 const OWN = /^(trusted|\d+\.[a-z0-9-]+)\.json(\.new)?$/;
 
 export class TrustStore {
   readonly #directory: string;
   readonly #realm: RealmId;
-  /** The files that the index on disk lists. */
-  #listed: ReadonlySet<string> = new Set();
 
   constructor(directory: string, realm: RealmId) {
     this.#directory = directory;
@@ -40,35 +46,62 @@ export class TrustStore {
    * @throws ClientError trust-store-unreadable: damage is never taken for a first start, which would allow rollback
    */
   async load(): Promise<TrustedSet | undefined> {
-    const index = await this.#read(INDEX);
-    if (!index) return undefined;
-    try {
-      const raw = object(parseJson(index, LIMITS.snapshotBytes), INDEX);
-      if (string(raw['realm'], 'realm') !== this.#realm)
-        throw this.#unreadable('it belongs to another realm');
-      const names = array(raw['files'], 'files', 4 * LIMITS.namespaces).map((name) => string(name, 'files'));
-      this.#listed = new Set(names);
-      return await this.#verify(names);
-    } catch (cause) {
-      if (cause instanceof ClientError) throw cause;
-      if (isLapseError(cause)) throw this.#unreadable(cause.message, cause);
-      throw cause;
+    for (let loads = 1; ; loads++) {
+      const index = await this.#read(INDEX);
+      if (!index) return undefined;
+      try {
+        return await this.#verify(this.#parse(index));
+      } catch (cause) {
+        const isReplaced = (await this.#read(INDEX))?.equals(index) === false;
+        if (isReplaced && loads < MOST_LOADS) continue;
+        throw isLapseError(cause) && !(cause instanceof ClientError)
+          ? this.#unreadable(cause.message, cause)
+          : cause;
+      }
     }
   }
 
-  /** Saves a set whose snapshot is current: the snapshot's versions are what guards every role against rollback. */
+  /**
+   * Saves a set whose snapshot is current: the snapshot's versions are what guards every role against rollback. Does
+   * nothing when another process has saved a newer one.
+   * @throws ClientError trust-store-unwritable
+   */
   async save(set: TrustedSet): Promise<void> {
     const files = filesOf(set);
     try {
       await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-      for (const [name, bytes] of files) if (!this.#listed.has(name)) await this.#write(name, bytes);
-      const index = JSON.stringify({ realm: this.#realm, files: [...files.keys()] });
-      await this.#write(INDEX, Buffer.from(index));
-      this.#listed = new Set(files.keys());
-      await this.#sweep();
+      await alone(join(this.#directory, LOCK), PATIENCE_MS, () => this.#replace(files));
     } catch (cause) {
       throw new ClientError('trust-store-unwritable', `cannot write to ${this.#directory}`, { cause });
     }
+  }
+
+  async #replace(files: ReadonlyMap<string, Uint8Array>): Promise<void> {
+    const names = [...files.keys()];
+    if (isOlder(names, await this.#saved())) return;
+    for (const [name, bytes] of files) {
+      const isThere = (await this.#read(name))?.equals(bytes) ?? false;
+      if (!isThere) await this.#write(name, bytes);
+    }
+    await this.#write(INDEX, Buffer.from(JSON.stringify({ realm: this.#realm, files: names })));
+    await this.#sweep(new Set(names));
+  }
+
+  /** What the index lists; nothing if it is damaged, which the next load would have said. */
+  async #saved(): Promise<readonly string[]> {
+    try {
+      const index = await this.#read(INDEX);
+      return index ? this.#parse(index) : [];
+    } catch (error) {
+      if (isLapseError(error)) return [];
+      throw error;
+    }
+  }
+
+  #parse(index: Uint8Array): readonly string[] {
+    const raw = object(parseJson(index, LIMITS.snapshotBytes), INDEX);
+    if (string(raw['realm'], 'realm') !== this.#realm) throw this.#unreadable('it belongs to another realm');
+    return array(raw['files'], 'files', 4 * LIMITS.namespaces).map((name) => string(name, 'files'));
   }
 
   async #verify(names: readonly string[]): Promise<TrustedSet> {
@@ -89,7 +122,7 @@ export class TrustStore {
     return bytes;
   }
 
-  async #read(name: string): Promise<Uint8Array | undefined> {
+  async #read(name: string): Promise<Buffer | undefined> {
     try {
       return await readFile(join(this.#directory, name));
     } catch (cause) {
@@ -109,9 +142,9 @@ export class TrustStore {
   }
 
   /** Removes what the index no longer lists. */
-  async #sweep(): Promise<void> {
+  async #sweep(listed: ReadonlySet<string>): Promise<void> {
     for (const name of await readdir(this.#directory)) {
-      const isKept = name === INDEX || this.#listed.has(name);
+      const isKept = name === INDEX || listed.has(name);
       if (!isKept && OWN.test(name)) await rm(join(this.#directory, name), { force: true });
     }
   }
@@ -122,6 +155,14 @@ export class TrustStore {
       cause,
     });
   }
+}
+
+/** By the versions of root and timestamp: a new root may set the timestamp's back. */
+function isOlder(names: readonly string[], than: readonly string[]): boolean {
+  const version = (some: readonly string[], role: string): number =>
+    Number(some.find((name) => name.endsWith(`.${role}.json`))?.split('.')[0] ?? 0);
+  const newer = (role: string): number => version(names, role) - version(than, role);
+  return newer('root') === 0 ? newer('timestamp') < 0 : newer('root') < 0;
 }
 
 /** Consistent names in the order in which they verify each other; only what the current snapshot names. */

@@ -1,5 +1,7 @@
 // What survives on disk: all of it or none of it, and damage is never taken for a first start, which would let a
 // rollback in.
+import { spawn } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import {
   mkdirSync,
   mkdtempSync,
@@ -12,8 +14,10 @@ import {
 } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { ClientError } from '../../../client/errors.ts';
+import { alone } from '../../../client/file-lock.ts';
 import { TrustStore } from '../../../client/trust-store.ts';
 import { parseRealmId } from '../../../manifest/names.ts';
 import type { TrustedSet } from '../../../manifest/tuf/trusted-set.ts';
@@ -29,6 +33,9 @@ const FILES = [
   '2.timestamp.json',
   'trusted.json',
 ];
+
+const LOCK = 'trusted.lock';
+const THERE = [...FILES, LOCK].sort();
 
 const first = trust(publishAll(1));
 const second = trust({ ...publishAll(2), root: publishAll(1).root });
@@ -52,7 +59,7 @@ const load = (realm = REALM): ReturnType<TrustStore['load']> => new TrustStore(d
 
 test('what was saved comes back', async () => {
   expect(digest(await load())).toEqual(digest(second));
-  expect(readdirSync(directory).sort()).toEqual(FILES);
+  expect(readdirSync(directory).sort()).toEqual(THERE);
 });
 
 test('nothing there is a first start', async () => {
@@ -65,7 +72,7 @@ test('a later state replaces an earlier one, and its files', async () => {
   await store.save(second);
   directory = join(scratch, 'later');
   expect(digest(await load())).toEqual(digest(second));
-  expect(readdirSync(directory).sort()).toEqual(FILES);
+  expect(readdirSync(directory).sort()).toEqual(THERE);
 });
 
 test('a state whose namespaces are not verified yet is saved as far as it goes', async () => {
@@ -162,7 +169,7 @@ describe('leftovers of a crash', () => {
 
   test('go with the next save', async () => {
     await new TrustStore(directory, REALM).save(second);
-    expect(readdirSync(directory).sort()).toEqual(FILES);
+    expect(readdirSync(directory).sort()).toEqual(THERE);
   });
 
   test("but what is not the store's own stays", async () => {
@@ -171,12 +178,75 @@ describe('leftovers of a crash', () => {
     mkdirSync(at('lost+found'));
     await new TrustStore(directory, REALM).save(second);
     expect(readdirSync(directory).sort()).toEqual(
-      [...FILES, 'default.x25519', 'lost+found', 'root.json'].sort(),
+      [...THERE, 'default.x25519', 'lost+found', 'root.json'].sort(),
     );
+  });
+});
+
+describe('several at once', () => {
+  const [PROCESSES, TIMES] = [4, 40];
+
+  test('an older state does not replace a newer one, unless a new root stands behind it', async () => {
+    await new TrustStore(directory, REALM).save(first);
+    expect(digest(await load())).toEqual(digest(second));
+    const { root, timestamp } = publishAll(1);
+    const rotated = { ...trust({ ...publishAll(1), root, timestamp }) };
+    const next = { ...rotated, root: { ...rotated.root, role: { ...rotated.root.role, version: 2 } } };
+    await new TrustStore(directory, REALM).save(next);
+    expect(readdirSync(directory)).toContain('1.timestamp.json');
+  });
+
+  test('a save waits for the one before', async () => {
+    const turn = Promise.withResolvers<undefined>();
+    const other = alone(at(LOCK), 1000, () => turn.promise);
+    let isSaved = false;
+    const third = trust({ ...publishAll(3), root: publishAll(1).root });
+    const saving = new TrustStore(directory, REALM).save(third).then(() => (isSaved = true));
+    await new Promise((resolve) => setTimeout(resolve, 50));
+    expect(isSaved).toBe(false);
+    turn.resolve(undefined);
+    await Promise.all([other, saving]);
+    expect(digest(await load())).toEqual(digest(third));
+  });
+
+  test('but not for ever', async () => {
+    const turn = Promise.withResolvers<undefined>();
+    const other = alone(at(LOCK), 1000, () => turn.promise);
+    await expect(alone(at(LOCK), 20, () => Promise.resolve())).rejects.toThrow(/locked for 20 ms/);
+    turn.resolve(undefined);
+    await other;
+  });
+
+  test('no load and no save of many processes fails, and a killed one is in nobody’s way', async () => {
+    const published = join(scratch, 'published');
+    const { root } = publishAll(1);
+    for (let version = 1; version <= 2 * PROCESSES * TIMES; version++) {
+      mkdirSync(join(published, String(version)), { recursive: true });
+      for (const [role, bytes] of Object.entries({ ...publishAll(version), root }))
+        writeFileSync(join(published, String(version), role), bytes);
+    }
+    const program = new URL('trust-store-user.ts', import.meta.url).pathname;
+    const start = (times: number): { child: ChildProcess; ended: Promise<string> } => {
+      const child = spawn(process.execPath, [program, directory, REALM, published, String(times)], {
+        stdio: ['ignore', 'pipe', 'pipe'],
+      });
+      const output = [child.stdout, child.stderr].map((stream) => text(stream));
+      return { child, ended: Promise.all(output).then(([said, errors]) => errors || said!) };
+    };
+    const doomed = start(Infinity);
+    const users = Array.from({ length: PROCESSES }, () => start(TIMES));
+    const half = users[0]!.ended.then(() => doomed.child.kill('SIGKILL'));
+    const ends = await Promise.all(users.map(({ ended }) => ended));
+    await half;
+    for (const end of ends) expect(end).toMatch(/^\d+$/);
+    const newest = (await load())?.timestamp?.role.version ?? 0;
+    expect(newest).toBeGreaterThanOrEqual(Math.max(...ends.map(Number)));
+    await new TrustStore(directory, REALM).save(trust({ ...publishAll(newest + 1), root }));
+    expect(readdirSync(directory)).toHaveLength(THERE.length);
   });
 });
 
 test('nobody else may look', () => {
   expect(statSync(directory).mode & 0o777).toBe(0o700);
-  for (const name of FILES) expect(statSync(at(name)).mode & 0o777).toBe(0o600);
+  for (const name of THERE) expect(statSync(at(name)).mode & 0o777).toBe(0o600);
 });
