@@ -3,8 +3,8 @@
 import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { open, readFile, stat } from 'node:fs/promises';
-import { thumbprint } from '../manifest/realm/key-wrap.ts';
-import type { RecipientKey } from '../manifest/realm/key-wrap.ts';
+import { thumbprint } from '../manifest/realm/recipient.ts';
+import type { RecipientKey } from '../manifest/realm/recipient.ts';
 import { ed25519KeyJson, keyId } from '../manifest/tuf/keys.ts';
 import type { Signer } from '../manifest/tuf/metadata.ts';
 import { ClientError } from './errors.ts';
@@ -57,9 +57,9 @@ export function fileSigner(key: KeyObject): Signer {
 }
 
 /** A public X25519 key and its thumbprint. */
-export async function recipientKey(key: KeyObject): Promise<{ kid: string; key: RecipientKey }> {
+export function recipientKey(key: KeyObject): { kid: string; key: RecipientKey } {
   const recipient: RecipientKey = { kty: 'OKP', crv: 'X25519', x: publicJwk(key).x };
-  return { kid: await thumbprint(recipient), key: recipient };
+  return { kid: thumbprint(recipient), key: recipient };
 }
 
 function publicJwk(key: KeyObject): { x: string } {

@@ -1,142 +1,192 @@
 // HTTP to the manifest service. It moves bytes, bounded in size and time, and believes none of them: verification
-// is the updater's. Every failure is a ClientError that says whether the service was reached.
-import { createParser } from 'eventsource-parser';
+// is the updater's. Every failure is a ClientError that says whether the service was reached, and carries its code.
+import type { IncomingMessage } from 'node:http';
 import { isLapseError } from '../manifest/errors.ts';
 import { parseJson } from '../manifest/json.ts';
 import type { JsonObject } from '../manifest/json.ts';
 import { LIMITS } from '../manifest/limits.ts';
 import {
   EXCHANGE_LIMITS,
+  JOINS,
   encodeGenesis,
   encodePublish,
+  parseJoins,
   parseNews,
   parseOnlineKeys,
   parsePublished,
+  parseStoredReceipts,
+  readStoredReceipt,
 } from '../manifest/realm/exchange.ts';
-import type { Genesis, News, OnlineKeys, Publish, Published } from '../manifest/realm/exchange.ts';
+import type {
+  Genesis,
+  News,
+  OnlineKeys,
+  Publish,
+  Published,
+  StoredReceipt,
+  StoredReceipts,
+} from '../manifest/realm/exchange.ts';
+import { encodeJoin } from '../manifest/realm/invite.ts';
+import type { JoinRequest } from '../manifest/realm/invite.ts';
 import { object, string } from '../manifest/shape.ts';
-import type { IncomingMessage } from 'node:http';
 import type { Clock } from './clock.ts';
 import { ClientError } from './errors.ts';
-import { readBody, send } from './http.ts';
-import type { HttpRequest } from './http.ts';
+import { eventStream } from './event-stream.ts';
+import { readBody, send, serviceAddress } from './http.ts';
+import type { HttpRequest, ServiceAddress } from './http.ts';
 
 /** How long one request may take, in milliseconds, from sending to the last byte. */
 const REQUEST_MS = 10_000;
-/** The service sends a comment every 15 s; a stream silent for longer than this, in milliseconds, is dead. */
-const SILENCE_MS = 40_000;
 
 export interface Transport {
   readonly url: string;
   /** A metadata file under its consistent name, e.g. `3.targets.json`. @throws ClientError not-found */
   metadata(file: string, maxBytes: number): Promise<Uint8Array>;
-  /** A target under its consistent name, e.g. `payments/SHA256.db-password@3`. */
+  /** A target under its consistent name, e.g. `payments/SHA256.db-password@3`. Hosts only. */
   target(file: string, maxBytes: number): Promise<Uint8Array>;
+  /** The newest timestamp's version and hash, signed over the nonce (hexadecimal). */
+  echo(nonce: string): Promise<Uint8Array>;
   onlineKeys(): Promise<OnlineKeys>;
   createRealm(genesis: Genesis): Promise<Published>;
   publish(publish: Publish): Promise<Published>;
-  /** News as it is pushed, until the stream or the signal ends. `lastId` resumes. */
+  /** News as it is pushed, until the stream or the signal ends. `lastId` resumes. Hosts only. */
   news(lastId: string | undefined, signal: AbortSignal): AsyncIterable<{ id: string; news: News }>;
+  /** Hosts only. */
+  postReceipts(receipts: readonly string[]): Promise<void>;
+  receipts(after: number): Promise<StoredReceipts>;
+  /** What came after number `after`, then each receipt as it comes. */
+  receiptEvents(after: number, signal: AbortSignal): AsyncIterable<StoredReceipt>;
+  /** @throws ClientError service-conflict: a request with that invitation waits already */
+  postJoin(request: JoinRequest): Promise<void>;
+  joins(): Promise<readonly JoinRequest[]>;
 }
 
-export function httpTransport(service: string, clock: Clock): Transport {
-  const url = serviceUrl(service);
-  const exchange = async (request: Pick<HttpRequest, 'method' | 'path' | 'body'>, maxBytes: number) => {
-    const answer = await send({ to: url, ...request, signal: clock.deadline(REQUEST_MS) });
-    return accepted(answer, url, maxBytes);
+/** Who speaks for a host: a fresh token for each request. */
+export interface Authorizer {
+  token(): Promise<string>;
+  /** Told why a token was refused, and the service's wall time; true if another token is worth an attempt. */
+  refused(code: string, serviceNow: number | undefined): boolean;
+}
+
+/** Resolves with an answer that says yes; without a signal, a deadline of its own. */
+type Call = (
+  request: Omit<HttpRequest, 'to' | 'pin' | 'signal'>,
+  signal?: AbortSignal,
+) => Promise<IncomingMessage>;
+
+export function httpTransport(service: ServiceAddress, clock: Clock, authorizer?: Authorizer): Transport {
+  const { url, pin } = serviceAddress(service);
+  const call: Call = async (request, signal) =>
+    checked(await send({ to: url, pin, ...request, signal: signal ?? clock.deadline(REQUEST_MS) }), url);
+  /** The same with a token; once more when the service's clock was the reason of a refusal. */
+  const asHost: Call = async (request, signal) => {
+    const attempt = async () => {
+      const authorization = authorizer && { authorization: `Bearer ${await authorizer.token()}` };
+      return call({ ...request, headers: { ...request.headers, ...authorization } }, signal);
+    };
+    try {
+      return await attempt();
+    } catch (error) {
+      const isWorthIt =
+        error instanceof ClientError &&
+        error.code === 'token-refused' &&
+        authorizer?.refused(error.reason ?? '', error.serviceNow);
+      if (isWorthIt) return attempt();
+      throw error;
+    }
   };
-  const get = (path: string, maxBytes: number) => exchange({ method: 'GET', path }, maxBytes);
+  const get = async (path: string, maxBytes: number) =>
+    readBody(await call({ method: 'GET', path }), url, maxBytes);
   const post = async (path: string, body: JsonObject) =>
-    parsePublished(await exchange({ method: 'POST', path, body }, LIMITS.timestampBytes));
+    readBody(await call({ method: 'POST', path, body }), url, EXCHANGE_LIMITS.small);
+  const events = (
+    path: string,
+    as: Call,
+    lastId: string | undefined,
+    signal: AbortSignal,
+    maxBytes: number,
+  ) =>
+    eventStream((ending) => as({ method: 'GET', path, headers: streamHeaders(lastId) }, ending), {
+      clock,
+      signal,
+      maxBytes,
+    });
   return {
     url,
     metadata: (file, maxBytes) => get(`/v1/metadata/${encodeURIComponent(file)}`, maxBytes),
-    target: (file, maxBytes) =>
-      get(`/v1/targets/${file.split('/').map(encodeURIComponent).join('/')}`, maxBytes),
-    onlineKeys: async () => parseOnlineKeys(await get('/v1/online-keys', LIMITS.timestampBytes)),
-    createRealm: (genesis) => post('/v1/realm', encodeGenesis(genesis)),
-    publish: (publish) => post('/v1/publish', encodePublish(publish)),
-    news: (lastId, signal) => stream(url, lastId, signal, clock),
+    async target(file, maxBytes) {
+      const path = `/v1/targets/${file.split('/').map(encodeURIComponent).join('/')}`;
+      return readBody(await asHost({ method: 'GET', path }), url, maxBytes);
+    },
+    echo: (nonce) => get(`/v1/echo/${nonce}`, LIMITS.echoBytes),
+    onlineKeys: async () => parseOnlineKeys(await get('/v1/online-keys', EXCHANGE_LIMITS.small)),
+    createRealm: async (genesis) => parsePublished(await post('/v1/realm', encodeGenesis(genesis))),
+    publish: async (publish) => parsePublished(await post('/v1/publish', encodePublish(publish))),
+    async *news(lastId, signal) {
+      for await (const { event, id, data } of events(
+        '/v1/events',
+        asHost,
+        lastId,
+        signal,
+        EXCHANGE_LIMITS.event,
+      )) {
+        if (event === 'news') yield { id, news: parseNews(Buffer.from(data)) };
+      }
+    },
+    async postReceipts(receipts) {
+      const answer = await asHost({ method: 'POST', path: '/v1/receipts', body: { receipts } });
+      await readBody(answer, url, EXCHANGE_LIMITS.small);
+    },
+    receipts: async (after) =>
+      parseStoredReceipts(
+        await get(`/v1/receipts?after=${after}`, EXCHANGE_LIMITS.receiptsPerAnswer * LIMITS.receiptBytes),
+      ),
+    async *receiptEvents(after, signal) {
+      const path = `/v1/receipts/events?after=${after}`;
+      for await (const { event, data } of events(path, call, undefined, signal, 2 * LIMITS.receiptBytes)) {
+        if (event === 'receipt')
+          yield readStoredReceipt(parseJson(Buffer.from(data), 2 * LIMITS.receiptBytes));
+      }
+    },
+    async postJoin(request) {
+      await post('/v1/joins', encodeJoin(request));
+    },
+    joins: async () => parseJoins(await get('/v1/joins', JOINS * LIMITS.joinBytes)),
   };
 }
 
-/** Plain HTTP is for loopback only, until the service speaks HTTPS. */
-export function serviceUrl(text: string): string {
-  const url = URL.parse(text);
-  if (url?.protocol !== 'http:' || !/^(127(\.\d+){3}|\[::1\]|localhost)$/.test(url.hostname)) {
-    throw new ClientError('usage', `the service must be http:// on a loopback address, not ${text}`);
-  }
-  return url.origin;
+function streamHeaders(lastId: string | undefined): Readonly<Record<string, string>> {
+  return { accept: 'text/event-stream', ...(lastId === undefined ? {} : { 'last-event-id': lastId }) };
 }
 
-/** The body of an answer that says yes. */
-async function accepted(answer: IncomingMessage, url: string, maxBytes: number): Promise<Buffer> {
-  const ok = answer.statusCode !== undefined && answer.statusCode >= 200 && answer.statusCode < 300;
-  if (!ok) throw await refusal(answer, url);
-  return readBody(answer, url, maxBytes);
+/** An answer that says yes. @throws ClientError the service's own refusal */
+async function checked(answer: IncomingMessage, url: string): Promise<IncomingMessage> {
+  const status = answer.statusCode ?? 0;
+  if (status >= 200 && status < 300) return answer;
+  throw await refusal(answer, status, url);
 }
 
 /** The service's own typed answer, kept as far as it is well formed. */
-async function refusal(answer: IncomingMessage, url: string): Promise<ClientError> {
-  let reason = `HTTP status ${answer.statusCode ?? 0}`;
+async function refusal(answer: IncomingMessage, status: number, url: string): Promise<ClientError> {
+  let text = `HTTP status ${status}`;
+  let reason: string | undefined;
   try {
-    const body = await readBody(answer, url, LIMITS.timestampBytes);
-    const error = object(parseJson(body, LIMITS.timestampBytes), 'error');
-    reason = `${string(error['message'], 'message')} (${string(error['code'], 'code')})`;
+    const body = await readBody(answer, url, EXCHANGE_LIMITS.small);
+    const error = object(parseJson(body, EXCHANGE_LIMITS.small), 'error');
+    reason = string(error['code'], 'code');
+    text = `${string(error['message'], 'message')} (${reason})`;
   } catch (error) {
     if (!isLapseError(error)) throw error;
   }
-  if (answer.statusCode === 404)
-    return new ClientError('not-found', `the service has no such file: ${reason}`);
-  if (answer.statusCode !== undefined && answer.statusCode >= 500) {
-    return new ClientError('service-failed', `the service failed: ${reason}`);
-  }
-  if (answer.statusCode === 409) return new ClientError('service-conflict', reason);
-  return new ClientError('service-refused', `the service refused: ${reason}`);
-}
-
-async function* stream(
-  url: string,
-  lastId: string | undefined,
-  signal: AbortSignal,
-  clock: Clock,
-): AsyncGenerator<{ id: string; news: News }> {
-  const silence = new AbortController();
-  let heard = clock.boot();
-  using _watch = clock.every(SILENCE_MS / 4, () => {
-    if (clock.boot() - heard > SILENCE_MS) silence.abort();
-  });
-  const answer = await send({
-    to: url,
-    method: 'GET',
-    path: '/v1/events',
-    headers: { accept: 'text/event-stream', ...(lastId === undefined ? {} : { 'last-event-id': lastId }) },
-    signal: AbortSignal.any([signal, silence.signal]),
-  });
-  if (answer.statusCode !== 200) throw await refusal(answer, url);
-  const events: { id: string; news: News }[] = [];
-  let pending = 0;
-  const parser = createParser({
-    onEvent: ({ event, id, data }) => {
-      pending = 0;
-      if (event === 'news') events.push({ id: id ?? '', news: parseNews(Buffer.from(data)) });
-    },
-  });
-  const decoder = new TextDecoder();
-  try {
-    for await (const chunk of answer as AsyncIterable<Buffer>) {
-      heard = clock.boot();
-      pending += chunk.length;
-      parser.feed(decoder.decode(chunk, { stream: true }));
-      if (pending > 2 * EXCHANGE_LIMITS.event) {
-        throw new ClientError('answer-too-large', 'an event of the service is too large');
-      }
-      yield* events.splice(0);
-    }
-  } catch (cause) {
-    if (signal.aborted) return;
-    throw isLapseError(cause)
-      ? cause
-      : new ClientError('stream-ended', 'the event stream broke off', { cause });
-  }
+  const serviceNow = Date.parse(answer.headers.date ?? '');
+  const known = {
+    ...(reason === undefined ? {} : { reason }),
+    ...(Number.isNaN(serviceNow) ? {} : { serviceNow }),
+  };
+  if (status === 404) return new ClientError('not-found', `the service has no such file: ${text}`, known);
+  if (status === 401)
+    return new ClientError('token-refused', `the service refused this host: ${text}`, known);
+  if (status >= 500) return new ClientError('service-failed', `the service failed: ${text}`, known);
+  if (status === 409) return new ClientError('service-conflict', text, known);
+  return new ClientError('service-refused', `the service refused: ${text}`, known);
 }

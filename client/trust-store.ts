@@ -9,8 +9,17 @@ import { join } from 'node:path';
 import { isLapseError } from '../manifest/errors.ts';
 import { parseJson } from '../manifest/json.ts';
 import { LIMITS } from '../manifest/limits.ts';
+import type { JsonObject } from '../manifest/json.ts';
+import { parseNamespace } from '../manifest/names.ts';
 import type { RealmId } from '../manifest/names.ts';
-import { array, object, string } from '../manifest/shape.ts';
+import { delegatorOf } from '../manifest/realm/realm.ts';
+import {
+  NOTHING_WITHDRAWN,
+  joinWithdrawals,
+  parseWithdrawal,
+  withdrawalJson,
+} from '../manifest/realm/revoker.ts';
+import { array, boolean, object, string } from '../manifest/shape.ts';
 import {
   currentRole,
   currentSnapshot,
@@ -21,6 +30,8 @@ import {
 } from '../manifest/tuf/trusted-set.ts';
 import type { TrustedSet } from '../manifest/tuf/trusted-set.ts';
 import { ClientError } from './errors.ts';
+import { NO_MEMORY } from './reading.ts';
+import type { Memory } from './reading.ts';
 import { alone } from './file-lock.ts';
 
 const INDEX = 'trusted.json';
@@ -30,7 +41,7 @@ const PATIENCE_MS = 10_000;
 /** How often a load begins anew because another process has saved meanwhile. */
 const MOST_LOADS = 100;
 /** What a store writes, whole or broken off; anything else in the directory is not its to remove. */
-const OWN = /^(trusted|\d+\.[a-z0-9-]+)\.json(\.new)?$/;
+const OWN = /^(trusted|(before|\d+)\.[a-z0-9-]+)\.json(\.new)?$/;
 
 export class TrustStore {
   readonly #directory: string;
@@ -42,15 +53,16 @@ export class TrustStore {
   }
 
   /**
-   * The state that was saved last, or undefined on the first start.
+   * The state that was saved last; none on the first start.
    * @throws ClientError trust-store-unreadable: damage is never taken for a first start, which would allow rollback
    */
-  async load(): Promise<TrustedSet | undefined> {
+  async load(): Promise<{ readonly set?: TrustedSet; readonly memory: Memory }> {
     for (let loads = 1; ; loads++) {
       const index = await this.#read(INDEX);
-      if (!index) return undefined;
+      if (!index) return { memory: NO_MEMORY };
       try {
-        return await this.#verify(this.#parse(index));
+        const saved = this.#parse(index);
+        return { set: await this.#verify(saved.files), memory: await this.#recall(saved) };
       } catch (cause) {
         const isReplaced = (await this.#read(INDEX))?.equals(index) === false;
         if (isReplaced && loads < MOST_LOADS) continue;
@@ -62,46 +74,64 @@ export class TrustStore {
   }
 
   /**
-   * Saves a set whose snapshot is current: the snapshot's versions are what guards every role against rollback. Does
-   * nothing when another process has saved a newer one.
+   * Saves a set whose snapshot is current, without the roles that are `failing`: the snapshot's versions are what guards
+   * every role against rollback. Does nothing when another process has saved a newer one.
    * @throws ClientError trust-store-unwritable
    */
-  async save(set: TrustedSet): Promise<void> {
-    const files = filesOf(set);
+  async save(set: TrustedSet, memory: Memory, failing: ReadonlySet<string>): Promise<void> {
+    const files = filesOf(set, failing);
     try {
       await mkdir(this.#directory, { recursive: true, mode: 0o700 });
-      await alone(join(this.#directory, LOCK), PATIENCE_MS, () => this.#replace(files));
+      await alone(join(this.#directory, LOCK), PATIENCE_MS, () => this.#replace(files, memory));
     } catch (cause) {
       throw new ClientError('trust-store-unwritable', `cannot write to ${this.#directory}`, { cause });
     }
   }
 
-  async #replace(files: ReadonlyMap<string, Uint8Array>): Promise<void> {
-    const names = [...files.keys()];
-    if (isOlder(names, await this.#saved())) return;
+  async #replace(trusted: ReadonlyMap<string, Uint8Array>, memory: Memory): Promise<void> {
+    const saved = await this.#saved();
+    const names = [...trusted.keys()];
+    if (saved && isOlder(names, saved.files)) return;
+    const before = [...memory.predecessors].map(([role, bytes]) => [predecessorFile(role), bytes] as const);
+    const files = new Map([...trusted, ...before]);
     for (const [name, bytes] of files) {
       const isThere = (await this.#read(name))?.equals(bytes) ?? false;
       if (!isThere) await this.#write(name, bytes);
     }
-    await this.#write(INDEX, Buffer.from(JSON.stringify({ realm: this.#realm, files: names })));
-    await this.#sweep(new Set(names));
+    const index: Index = {
+      files: names,
+      predecessors: [...memory.predecessors.keys()],
+      floors: joined(memory.floors, saved?.floors),
+      delegated: new Map([...(saved?.delegated ?? []), ...memory.delegated]),
+    };
+    await this.#write(INDEX, Buffer.from(JSON.stringify(indexJson(this.#realm, index))));
+    await this.#sweep(new Set(files.keys()));
   }
 
-  /** What the index lists; nothing if it is damaged, which the next load would have said. */
-  async #saved(): Promise<readonly string[]> {
+  /** What the index says; nothing if it is damaged, which the next load would have said. */
+  async #saved(): Promise<Index | undefined> {
     try {
       const index = await this.#read(INDEX);
-      return index ? this.#parse(index) : [];
+      return index && this.#parse(index);
     } catch (error) {
-      if (isLapseError(error)) return [];
+      if (isLapseError(error)) return undefined;
       throw error;
     }
   }
 
-  #parse(index: Uint8Array): readonly string[] {
-    const raw = object(parseJson(index, LIMITS.snapshotBytes), INDEX);
+  #parse(index: Uint8Array): Index {
+    const raw = object(parseJson(index, LIMITS.targetsBytes), INDEX);
     if (string(raw['realm'], 'realm') !== this.#realm) throw this.#unreadable('it belongs to another realm');
-    return array(raw['files'], 'files', 4 * LIMITS.namespaces).map((name) => string(name, 'files'));
+    const names = (member: string): readonly string[] =>
+      array(raw[member], member, 4 * LIMITS.namespaces).map((name) => string(name, member));
+    const floors = Object.entries(object(raw['floors'], 'floors'));
+    const delegated = Object.entries(object(raw['delegated'], 'delegated'));
+    return {
+      files: names('files'),
+      predecessors: names('predecessors'),
+      floors: new Map(floors.map(([id, floor]) => [id, parseWithdrawal(floor, id)])),
+      delegated: new Map(delegated.map(([name, had]) => [parseNamespace(name), boolean(had, 'delegated')])),
+    };
   }
 
   async #verify(names: readonly string[]): Promise<TrustedSet> {
@@ -111,9 +141,16 @@ export class TrustStore {
     if (snapshot) set = updateSnapshot(set, await this.#required(snapshot));
     for (const file of roles) {
       const role = /^\d+\.(.+)\.json$/.exec(file)?.[1] ?? '';
-      set = updateTargets(set, role, await this.#required(file));
+      const delegator = role === 'targets' ? 'root' : delegatorOf(role);
+      set = updateTargets(set, role, await this.#required(file), undefined, delegator);
     }
     return set;
+  }
+
+  async #recall({ predecessors, floors, delegated }: Index): Promise<Memory> {
+    const files = new Map<string, Uint8Array>();
+    for (const role of predecessors) files.set(role, await this.#required(predecessorFile(role)));
+    return { predecessors: files, floors, delegated };
   }
 
   async #required(name: string): Promise<Uint8Array> {
@@ -157,6 +194,30 @@ export class TrustStore {
   }
 }
 
+/** What the index holds: names of files, and the rest of the memory. */
+interface Index extends Omit<Memory, 'predecessors'> {
+  readonly files: readonly string[];
+  /** Roles. */
+  readonly predecessors: readonly string[];
+}
+
+function indexJson(realm: RealmId, { files, predecessors, floors, delegated }: Index): JsonObject {
+  return {
+    realm,
+    files,
+    predecessors,
+    floors: Object.fromEntries([...floors].map(([id, floor]) => [id, withdrawalJson(floor)])),
+    delegated: Object.fromEntries(delegated),
+  };
+}
+
+/** What two processes remember of what was taken back. */
+function joined(a: Memory['floors'], b: Memory['floors'] = new Map()): Memory['floors'] {
+  const floors = new Map(b);
+  for (const [id, floor] of a) floors.set(id, joinWithdrawals(floor, floors.get(id) ?? NOTHING_WITHDRAWN));
+  return floors;
+}
+
 /** By the versions of root and timestamp: a new root may set the timestamp's back. */
 function isOlder(names: readonly string[], than: readonly string[]): boolean {
   const version = (some: readonly string[], role: string): number =>
@@ -166,7 +227,7 @@ function isOlder(names: readonly string[], than: readonly string[]): boolean {
 }
 
 /** Consistent names in the order in which they verify each other; only what the current snapshot names. */
-function filesOf(set: TrustedSet): ReadonlyMap<string, Uint8Array> {
+function filesOf(set: TrustedSet, failing: ReadonlySet<string>): ReadonlyMap<string, Uint8Array> {
   const files = new Map<string, Uint8Array>();
   const add = (role: string, file: { role: { version: number }; bytes: Uint8Array } | undefined): void => {
     if (file) files.set(`${file.role.version}.${role}.json`, file.bytes);
@@ -175,6 +236,13 @@ function filesOf(set: TrustedSet): ReadonlyMap<string, Uint8Array> {
   add('timestamp', set.timestamp);
   add('snapshot', currentSnapshot(set));
   add('targets', currentRole(set, 'targets'));
-  for (const role of set.targets.keys()) if (role !== 'targets') add(role, currentRole(set, role));
+  // A delegator stands before what it delegates to, since it was verified first.
+  const roles = [...set.targets.keys()].filter((role) => role !== 'targets' && !failing.has(role));
+  const isHeld = (role: string): boolean => !failing.has(delegatorOf(role));
+  for (const role of roles.filter(isHeld)) add(role, currentRole(set, role));
   return files;
+}
+
+function predecessorFile(role: string): string {
+  return `before.${role}.json`;
 }

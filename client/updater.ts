@@ -1,18 +1,16 @@
 // The verified fetcher that daemon and command share. It brings the trusted set up to what the service says, from
-// pushed news or by fetching, and reads the namespaces as secrets. Updates run one after another, so an older
-// answer never overwrites a newer one; callers of `refresh` that wait for the same update share it.
+// pushed news or by fetching, and has it read as a realm. Updates run one after another, so an older answer never
+// overwrites a newer one; callers that wait for the same update share it.
 //
-// A namespace that fails to verify fails alone: it is reported in `failures` and has no entry in `secrets`.
+// A role that fails to verify fails alone: it is reported in `failures` and has no entry in what is read.
+import { randomBytes } from 'node:crypto';
 import { isLapseError } from '../manifest/errors.ts';
 import type { LapseError } from '../manifest/errors.ts';
 import { LIMITS } from '../manifest/limits.ts';
-import type { Namespace, RealmId, SecretName } from '../manifest/names.ts';
+import type { RealmId } from '../manifest/names.ts';
+import { NONCE_BYTES, checkEcho, confirms } from '../manifest/realm/echo.ts';
 import type { News } from '../manifest/realm/exchange.ts';
-import { leaseMs } from '../manifest/realm/lease.ts';
-import { namespaces, realmId } from '../manifest/realm/realm.ts';
-import { readSecrets } from '../manifest/realm/secret.ts';
-import type { Secret } from '../manifest/realm/secret.ts';
-import { checkSuccession } from '../manifest/realm/succession.ts';
+import { FLEET, FLEET_HOSTS, delegatorOf, realmId, revokerOf } from '../manifest/realm/realm.ts';
 import {
   currentRole,
   currentSnapshot,
@@ -22,122 +20,140 @@ import {
   updateTargets,
   updateTimestamp,
 } from '../manifest/tuf/trusted-set.ts';
-import type { Verified } from '../manifest/tuf/metadata.ts';
-import type { Targets } from '../manifest/tuf/targets.ts';
 import type { TrustedSet } from '../manifest/tuf/trusted-set.ts';
 import type { Clock } from './clock.ts';
 import { ClientError } from './errors.ts';
+import { NOTHING_READ, Reading } from './reading.ts';
+import type { RealmState, Wants } from './reading.ts';
 import type { Transport } from './transport.ts';
 import type { TrustStore } from './trust-store.ts';
 
-export type Secrets = ReadonlyMap<SecretName, Secret>;
-
-export interface RealmState {
-  readonly set: TrustedSet;
-  readonly secrets: ReadonlyMap<Namespace, Secrets>;
-  readonly failures: ReadonlyMap<Namespace, LapseError>;
+/** A state that the service confirmed, by an answer to a nonce, to be the newest. */
+export interface Renewed {
+  readonly state: RealmState;
+  /** Boot time, in milliseconds, when the nonce was sent. */
+  readonly sentAt: number;
 }
 
-/** A state, and until when (boot time, milliseconds) the request that confirmed it renewed the lease. */
-export interface Confirmed extends RealmState {
-  readonly leaseEnd: number;
+export interface UpdaterParts {
+  /** Root 1, which came by a trusted way; what the store saved takes precedence over it. */
+  readonly anchor: Uint8Array;
+  readonly storeFor: (realm: RealmId) => TrustStore;
+  readonly transport: Transport;
+  readonly clock: Clock;
+  /** Which namespaces to follow; all, when absent. Asked at each update, since policies and pools change. */
+  readonly wants?: Wants;
 }
 
 type Fetch = (file: string, maxBytes: number) => Promise<Uint8Array>;
+
+/** How often a nonce is sent again because the realm moved meanwhile. */
+const ECHOES = 4;
 
 export class Updater {
   readonly realm: RealmId;
   readonly #transport: Transport;
   readonly #store: TrustStore;
   readonly #clock: Clock;
+  readonly #reading: Reading;
   #state: RealmState;
-  /** What each namespace was when it last verified, kept while it fails. */
-  readonly #good = new Map<Namespace, { role: Verified<Targets>; secrets: Secrets }>();
-  #saved: TrustedSet | undefined;
+  /** Whether `state` is what the service said, and not only what is remembered. */
+  #isFresh = false;
+  #saved: RealmState | undefined;
   #busy: Promise<unknown> = Promise.resolve();
-  #waiting: Promise<Confirmed> | undefined;
+  #refreshing: Promise<RealmState> | undefined;
+  #persisting: Promise<unknown> = Promise.resolve();
 
   private constructor(
-    transport: Transport,
+    { transport, clock }: UpdaterParts,
     store: TrustStore,
-    clock: Clock,
     realm: RealmId,
+    reading: Reading,
     set: TrustedSet,
   ) {
     this.realm = realm;
     this.#transport = transport;
     this.#store = store;
     this.#clock = clock;
-    this.#state = { set, secrets: new Map(), failures: new Map() };
-    this.#remember(set);
+    this.#reading = reading;
+    // What was read back from the disk is what the next version must succeed; nothing is served from it.
+    reading.read(set, new Map());
+    this.#state = { ...NOTHING_READ, set };
   }
 
-  /** `anchor` is root 1, which came by a trusted way; what `store` saved takes precedence over it. */
-  static async open(
-    anchor: Uint8Array,
-    storeFor: (realm: RealmId) => TrustStore,
-    transport: Transport,
-    clock: Clock,
-  ): Promise<Updater> {
-    const trusted = trustRoot(anchor);
+  static async open(parts: UpdaterParts): Promise<Updater> {
+    const trusted = trustRoot(parts.anchor);
     const realm = realmId(trusted.root);
-    const store = storeFor(realm);
-    return new Updater(transport, store, clock, realm, (await store.load()) ?? trusted);
+    const store = parts.storeFor(realm);
+    const { set, memory } = await store.load();
+    const reading = new Reading(parts.wants ?? (() => true), memory);
+    return new Updater(parts, store, realm, reading, set ?? trusted);
   }
 
   get state(): RealmState {
     return this.#state;
   }
 
-  /** Asks the service for the newest timestamp and follows it. The request is what renews the lease. */
-  refresh(): Promise<Confirmed> {
-    this.#waiting ??= this.#inTurn(async () => {
-      this.#waiting = undefined;
-      const sent = this.#clock.boot();
-      const fetch: Fetch = (file, maxBytes) => this.#transport.metadata(file, maxBytes);
+  /** Asks the service for the newest timestamp and follows it. It renews no lease. */
+  refresh(): Promise<RealmState> {
+    this.#refreshing ??= this.#inTurn(async () => {
+      this.#refreshing = undefined;
       const [set, newest] = await Promise.all([
         this.#nextRoots(this.#state.set),
-        fetch('timestamp.json', LIMITS.timestampBytes),
+        this.#fetch('timestamp.json', LIMITS.timestampBytes),
       ]);
-      const state = await this.#advance(set, newest, fetch);
-      const timestamp = state.set.timestamp;
-      return { ...state, leaseEnd: timestamp ? sent + leaseMs(timestamp) : 0 };
+      return this.#advance(updateTimestamp(set, newest, this.#clock.now()), this.#fetch);
     });
-    return this.#waiting;
+    return this.#refreshing;
+  }
+
+  /**
+   * Sends a nonce and follows the service until it confirms what this client holds: only that renews a lease.
+   * @throws ClientError realm-moving: the realm changed faster than it could be followed
+   */
+  async renew(): Promise<Renewed> {
+    for (let attempt = 0; attempt < ECHOES; attempt++) {
+      const nonce = randomBytes(NONCE_BYTES).toString('hex');
+      const sentAt = this.#clock.boot();
+      const echo = checkEcho(this.#state.set, await this.#transport.echo(nonce), nonce);
+      if (confirms(echo, this.#state.set)) {
+        // Looked at again, for below the timestamp something may have expired since, or failed for a passing reason.
+        const state = await this.#inTurn(() => this.#advance(this.#state.set, this.#fetch));
+        if (confirms(echo, state.set)) return { state, sentAt };
+      }
+      await this.refresh();
+    }
+    throw new ClientError('realm-moving', 'the realm changes faster than it can be followed');
   }
 
   /** Takes pushed news; files that it does not carry are fetched. It never renews a lease. */
   offer(news: News): Promise<RealmState> {
+    const fetch: Fetch = async (file, maxBytes) => {
+      const pushed = news.files.get(file);
+      return pushed && pushed.length <= maxBytes ? pushed : this.#fetch(file, maxBytes);
+    };
     return this.#inTurn(() =>
-      this.#advance(this.#state.set, news.timestamp, async (file, maxBytes) => {
-        const pushed = news.files.get(file);
-        return pushed && pushed.length <= maxBytes ? pushed : this.#transport.metadata(file, maxBytes);
-      }),
+      this.#advance(updateTimestamp(this.#state.set, news.timestamp, this.#clock.now()), fetch),
     );
   }
 
-  /** Saves the state, if it moved and is whole. Apart from the updates, so that no revocation waits for a disk. */
+  /**
+   * Saves the state, if it moved, without what fails: a role that breaks with what came before must not become, after
+   * a restart, what is compared with. Apart from the updates, so that no revocation waits for a disk.
+   */
   persist(): Promise<void> {
-    return this.#inTurn(async () => {
-      const { set } = this.#state;
-      // A role that breaks with what came before must not become, after a restart, what is compared with.
-      if (set === this.#saved || !currentSnapshot(set) || this.#state.failures.size > 0) return;
-      await this.#store.save(set);
-      this.#saved = set;
+    const turn = this.#persisting.then(async () => {
+      const state = this.#state;
+      if (state === this.#saved || !currentSnapshot(state.set)) return;
+      const failing = new Set(this.#reading.failing(state.failures));
+      await this.#store.save(state.set, this.#reading.memory(state), failing);
+      this.#saved = state;
     });
+    this.#persisting = turn.catch(() => undefined);
+    return turn;
   }
 
-  /** What was read back from the disk is what the next version must succeed; nothing is served from it. */
-  #remember(set: TrustedSet): void {
-    const targets = currentRole(set, 'targets');
-    for (const namespace of targets ? namespaces(targets) : []) {
-      try {
-        this.#read(set, namespace);
-      } catch (error) {
-        if (!isLapseError(error)) throw error;
-      }
-    }
-  }
+  readonly #fetch: Fetch = (file, maxBytes) => this.#transport.metadata(file, maxBytes);
 
   #inTurn<T>(work: () => Promise<T>): Promise<T> {
     const turn = this.#busy.then(work);
@@ -159,23 +175,30 @@ export class Updater {
     return set;
   }
 
-  /** TUF 1.0.34 §5.4–§5.6, from a timestamp down to every namespace; the state moves once, at the end. */
-  async #advance(set: TrustedSet, timestamp: Uint8Array, fetch: Fetch): Promise<RealmState> {
+  /** TUF 1.0.34 §5.5–§5.6, from the snapshot down to every role that is followed; the state moves once, at the end. */
+  async #advance(set: TrustedSet, fetch: Fetch): Promise<RealmState> {
     const now = this.#clock.now();
-    const failures = new Map<Namespace, LapseError>();
-    set = updateTimestamp(set, timestamp, now);
+    const failures = new Map<string, LapseError>();
     set = await this.#snapshot(set, fetch, now);
     set = await this.#role(set, 'targets', fetch, now);
-    const targets = currentRole(set, 'targets');
-    for (const namespace of targets ? namespaces(targets) : []) {
+    const bring = async (role: string, failsAs: string): Promise<void> => {
       try {
-        set = await this.#role(set, namespace, fetch, now);
+        if (!failures.has(delegatorOf(role))) set = await this.#role(set, role, fetch, now);
       } catch (error) {
         if (!isLapseError(error)) throw error;
-        failures.set(namespace, error);
+        failures.set(failsAs, error);
       }
+    };
+    await bring(FLEET, FLEET);
+    await bring(FLEET_HOSTS, FLEET_HOSTS);
+    for (const namespace of this.#reading.followed(set)) {
+      await bring(namespace, namespace);
+      await bring(revokerOf(namespace), namespace);
     }
-    return this.#settle(set, failures);
+    const moved = set !== this.#state.set || failures.size > 0 || this.#state.failures.size > 0;
+    if (moved || !this.#isFresh) this.#state = this.#reading.read(set, failures);
+    this.#isFresh = true;
+    return this.#state;
   }
 
   /** A snapshot that is current already is verified again when it has expired since, to be refused. */
@@ -193,34 +216,6 @@ export class Updater {
     const current = currentRole(set, name);
     if (!meta || (current && current.role.expires > now)) return set;
     const bytes = current?.bytes ?? (await fetch(`${meta.version}.${name}.json`, LIMITS.targetsBytes));
-    return updateTargets(set, name, bytes, now);
-  }
-
-  #settle(set: TrustedSet, failures: Map<Namespace, LapseError>): RealmState {
-    const secrets = new Map<Namespace, Secrets>();
-    const targets = currentRole(set, 'targets');
-    for (const namespace of targets ? namespaces(targets) : []) {
-      if (failures.has(namespace)) continue;
-      try {
-        secrets.set(namespace, this.#read(set, namespace));
-      } catch (error) {
-        if (!isLapseError(error)) throw error;
-        failures.set(namespace, error);
-      }
-    }
-    this.#state = { set, secrets, failures };
-    return this.#state;
-  }
-
-  /** A role that did not move since it was last good is not read again; one that moved must be a successor. */
-  #read(set: TrustedSet, namespace: Namespace): Secrets {
-    const role = currentRole(set, namespace);
-    const good = this.#good.get(namespace);
-    if (!role) return new Map();
-    if (good?.role === role) return good.secrets;
-    const secrets = readSecrets(role.role, namespace);
-    if (good) checkSuccession(good.secrets, secrets);
-    this.#good.set(namespace, { role, secrets });
-    return secrets;
+    return updateTargets(set, name, bytes, now, name === 'targets' ? 'root' : delegatorOf(name));
   }
 }

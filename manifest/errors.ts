@@ -43,6 +43,7 @@ export type ManifestCode =
   | 'secret-vanished'
   | 'version-reused'
   | 'floor-sank'
+  | 'floor-behind'
   | 'grant-malformed'
   | 'value-too-large'
   | 'envelope-malformed'

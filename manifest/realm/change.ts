@@ -3,7 +3,7 @@
 import type { Json, JsonObject } from '../json.ts';
 import { targetPath } from '../names.ts';
 import type { Namespace, SecretName } from '../names.ts';
-import { formatInstant, object } from '../shape.ts';
+import { formatInstant, instant, object } from '../shape.ts';
 import { grantJson } from './grant.ts';
 import type { Grant } from './grant.ts';
 import { wrappedKeyJson } from './jwe.ts';
@@ -67,6 +67,22 @@ export function revokeVersion(targets: JsonObject, secret: Secret, version: numb
   return withFloor(targets, secret, { revokedThrough: secret.revokedThrough, revoked }, now);
 }
 
+/**
+ * Brings the signed secrets of a namespace up to what was taken back of them meanwhile, by its revoker say: the service
+ * refuses a version that lists such a one as live. `secrets` are the effective ones.
+ */
+export function catchUp(targets: JsonObject, secrets: Iterable<Secret>, now: number): JsonObject {
+  let caught = targets;
+  for (const secret of secrets) {
+    const { revokedThrough, revoked } = customOf(caught, secret);
+    const isBehind =
+      revokedThrough !== secret.revokedThrough ||
+      (revoked as readonly Json[]).join() !== secret.revoked.join();
+    if (isBehind) caught = withFloor(caught, secret, secret, now);
+  }
+  return caught;
+}
+
 export function setGrants(targets: JsonObject, secret: Secret, grants: readonly Grant[]): JsonObject {
   return editNewest(targets, secret, (custom) => ({ ...custom, grants: grants.map(grantJson) }));
 }
@@ -92,14 +108,18 @@ function supersede(targets: JsonObject, secret: Secret, now: number): Record<str
   return { ...rest, [pathOf(secret)]: { ...file, custom: { version, timing, keys } } };
 }
 
-/** Drops superseded versions that the floor took back or whose overlap is over. */
+/** Drops superseded versions, as they are signed, that the floor took back or whose overlap is over. */
 function withoutDead(targets: JsonObject, secret: Secret, floor: Floor, now: number): Record<string, Json> {
-  const kept = { ...targets };
-  for (const { version, overlapEnd, path } of secret.superseded) {
-    // eslint-disable-next-line @typescript-eslint/no-dynamic-delete -- a fresh copy of a JSON map
-    if (overlapEnd <= now || isRevoked(floor, version)) delete kept[path];
-  }
-  return kept;
+  const prefix = `${secret.namespace}/${secret.name}@`;
+  const isDead = (path: string, target: Json): boolean => {
+    const custom = object(object(target, path)['custom'], path);
+    const overlap = object(object(custom['timing'], path)['overlap'], path);
+    const hasEnded = overlap['end'] !== undefined && instant(overlap['end'], path) <= now;
+    return path !== pathOf(secret) && (hasEnded || isRevoked(floor, custom['version'] as number));
+  };
+  return Object.fromEntries(
+    Object.entries(targets).filter(([path, target]) => !path.startsWith(prefix) || !isDead(path, target)),
+  );
 }
 
 function editNewest(
