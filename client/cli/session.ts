@@ -1,74 +1,94 @@
-// One run of the command against one realm: the directory, the verified state, the keys as they are needed. And
-// the one way in which a namespace changes: edit, sign, publish; refreshed and tried again when another operator was
-// faster, which the service notices.
+// One run of the command against one realm: the verified state, the identities as they are needed, and the one way in which
+// the realm changes: edit, sign with everybody who is at hand, publish; refreshed and tried again when somebody else was
+// faster, which the service notices. Several roles change in one publish, or none of them.
+import { canonicalJson } from '../../manifest/canonical-json.ts';
 import type { JsonObject } from '../../manifest/json.ts';
 import type { Namespace, SecretName } from '../../manifest/names.ts';
-import { importRecipient } from '../../manifest/realm/key-wrap.ts';
-import type { ImportedRecipient } from '../../manifest/realm/key-wrap.ts';
-import { firstTargets, nextVersion } from '../../manifest/realm/realm.ts';
+import type { Fleet } from '../../manifest/realm/fleet.ts';
+import { recipientsOf } from '../../manifest/realm/fleet.ts';
+import type { RoleUpload } from '../../manifest/realm/exchange.ts';
+import type { Policy } from '../../manifest/realm/policy.ts';
+import type { AppliedRole } from '../../manifest/realm/receipt.ts';
+import { FLEET, delegatorOf, firstTargets, nextVersion } from '../../manifest/realm/realm.ts';
+import { importRecipient } from '../../manifest/realm/recipient.ts';
+import type { ImportedRecipient, Recipient } from '../../manifest/realm/recipient.ts';
 import type { Secret } from '../../manifest/realm/secret.ts';
-import type { Published } from '../../manifest/realm/exchange.ts';
 import { object } from '../../manifest/shape.ts';
-import { signMetadata } from '../../manifest/tuf/metadata.ts';
-import type { Verified } from '../../manifest/tuf/metadata.ts';
+import type { RoleKeys } from '../../manifest/tuf/keys.ts';
+import { sha256, withSignatures } from '../../manifest/tuf/metadata.ts';
+import { parseTargets } from '../../manifest/tuf/targets.ts';
 import type { Targets } from '../../manifest/tuf/targets.ts';
-import { currentRole } from '../../manifest/tuf/trusted-set.ts';
+import { currentRole, currentSnapshot, roleKeys } from '../../manifest/tuf/trusted-set.ts';
 import type { Clock } from '../clock.ts';
 import { ClientError } from '../errors.ts';
+import type { Identity } from '../identity/identity.ts';
+import type { RealmState, Secrets } from '../reading.ts';
 import { httpTransport } from '../transport.ts';
 import type { Transport } from '../transport.ts';
 import { TrustStore } from '../trust-store.ts';
 import { Updater } from '../updater.ts';
-import type { RealmState, Secrets } from '../updater.ts';
-import { fileSigner, readKeyFile } from '../key-file.ts';
+import type { Context } from './command.ts';
+import type { Identities } from './identities.ts';
 import type { RealmDirectory } from './realm-directory.ts';
 import type { Stopwatch } from './stopwatch.ts';
 
-/** How long a namespace's signature is good; `status` warns at half of it. */
-export const NAMESPACE_DAYS = 30;
 const DAY_MS = 24 * 3600_000;
 const ATTEMPTS = 5;
+/** How long a signature is good, in days: what says who may do what is signed rarely, by keys that are kept apart. */
+const DAYS = { delegating: 365, namespace: 30 } as const;
 
-/** What a command makes of a namespace: its next `targets`, and the envelopes that it newly lists. */
+/** What becomes of one role: the signed members that change. */
+export interface RoleEdit {
+  readonly role: string;
+  readonly change: JsonObject;
+}
+
+/** What a command makes of the realm: roles, each after the one that delegates to it, and the files that they newly list. */
 export interface Edit {
-  readonly targets: JsonObject;
-  readonly envelopes: readonly Uint8Array[];
+  readonly roles: readonly RoleEdit[];
+  readonly files: readonly Uint8Array[];
+}
+
+/** What was published, and is durable at the service. */
+export interface Publication {
+  readonly roles: ReadonlyMap<string, AppliedRole>;
+  readonly timestamp: number;
+}
+
+interface Draft extends RoleUpload {
+  readonly version: number;
 }
 
 export class Session {
   readonly directory: RealmDirectory;
-  /** Who can decrypt what is put: the pool's hosts and the custodian. */
-  readonly recipients: readonly ImportedRecipient[];
   readonly transport: Transport;
   readonly updater: Updater;
   readonly clock: Clock;
+  readonly identities: Identities;
+  readonly #imported = new Map<string, Promise<ImportedRecipient>>();
+  /** Whoever can sign for a role, as long as its keys are the same. */
+  readonly #signers = new Map<RoleKeys, Promise<readonly Identity[]>>();
 
-  private constructor(
-    directory: RealmDirectory,
-    recipients: readonly ImportedRecipient[],
-    transport: Transport,
-    updater: Updater,
-    clock: Clock,
-  ) {
+  private constructor({ directory, clock, identities }: Context, transport: Transport, updater: Updater) {
     this.directory = directory;
-    this.recipients = recipients;
     this.transport = transport;
     this.updater = updater;
     this.clock = clock;
+    this.identities = identities;
   }
 
-  static async open(directory: RealmDirectory, clock: Clock): Promise<Session> {
-    const { service, pool, custodian } = await directory.config();
-    const recipients = await Promise.all([pool, custodian].map(importRecipient));
-    const transport = httpTransport(service, clock);
+  static async open(context: Context): Promise<Session> {
+    const { directory, clock } = context;
+    const { service, pin } = await directory.config();
+    const transport = httpTransport({ url: service, pin }, clock);
     const store = directory.file('trust');
-    const updater = await Updater.open(
-      await directory.anchor(),
-      (realm) => new TrustStore(store, realm),
+    const updater = await Updater.open({
+      anchor: await directory.anchor(),
+      storeFor: (realm) => new TrustStore(store, realm),
       transport,
       clock,
-    );
-    const session = new Session(directory, recipients, transport, updater, clock);
+    });
+    const session = new Session(context, transport, updater);
     await session.refresh();
     return session;
   }
@@ -83,45 +103,144 @@ export class Session {
     await this.updater.persist();
   }
 
+  /** @throws LapseError why the fleet does not verify */
+  get fleet(): Fleet {
+    const failure = this.state.failures.get(FLEET);
+    if (failure) throw failure;
+    if (this.state.fleet) return this.state.fleet;
+    throw new ClientError('not-found', 'the service publishes no fleet');
+  }
+
+  /** Whom a new version in this namespace is encrypted to, now. */
+  recipients(policy: Policy): Promise<readonly ImportedRecipient[]> {
+    return Promise.all(recipientsOf(this.fleet, policy).map((recipient) => this.#import(recipient)));
+  }
+
   /**
-   * Publishes a change of a namespace; it is durable at the service, and saved here, when this returns.
-   * `edit` may run several times: each time against a newer verified state.
+   * Unlocks whoever signs for a role, so that nobody is asked once the time is taken.
+   * @throws ClientError signatures-missing
    */
-  async publish(
-    namespace: Namespace,
-    watch: Stopwatch,
-    edit: (targets: JsonObject, secrets: Secrets) => Edit | Promise<Edit>,
-  ): Promise<Published> {
-    const signer = fileSigner(await readKeyFile(this.directory.file('keys', 'operator.ed25519'), 'ed25519'));
+  async ready(...roles: readonly string[]): Promise<void> {
+    for (const role of roles) await this.#signersOf(role, roleKeys(this.state.set, role, delegatorOf(role)));
+  }
+
+  /**
+   * Publishes a change of one or several roles; it is durable at the service when this returns, and not verified again
+   * here: see `refresh`. `edit` may run several times, each time against a newer verified state.
+   * @throws ClientError signatures-missing, and what the service answers
+   */
+  async publish(watch: Stopwatch, edit: (state: RealmState) => Edit | Promise<Edit>): Promise<Publication> {
     for (let attempt = 1; ; attempt++) {
-      const role = currentRole(this.state.set, namespace);
-      const { targets, envelopes } = await edit(readTargets(role), secretsOf(this.state, namespace));
-      const expires = this.clock.now() + NAMESPACE_DAYS * DAY_MS;
-      const signed = role ? nextVersion(role, expires, { targets }) : { ...firstTargets(expires), targets };
-      const metadata = signMetadata(signed, [signer]);
+      const { roles, files } = await edit(this.state);
+      const drafts = await this.#sign(roles);
       watch.lap('sign');
       try {
-        const published = await this.transport.publish({ role: namespace, metadata, envelopes });
+        const { timestamp } = await this.transport.publish({ roles: drafts, files });
         watch.lap('publish');
-        await this.refresh();
-        return published;
+        const published = drafts.map(({ name, version, metadata }): [string, AppliedRole] => [
+          name,
+          { version, sha256: sha256(metadata) },
+        ]);
+        return { roles: new Map(published), timestamp };
       } catch (error) {
-        const lost = error instanceof ClientError && error.code === 'service-conflict';
-        if (!lost || attempt === ATTEMPTS) throw error;
+        if (!isLost(error) || attempt === ATTEMPTS) throw error;
         await this.updater.refresh();
         watch.lap('refresh');
       }
     }
   }
+
+  async #sign(edits: readonly RoleEdit[]): Promise<readonly Draft[]> {
+    const drafts: Draft[] = [];
+    const delegations = new Map<string, Targets['delegations']>();
+    for (const { role, change } of edits) {
+      const keys =
+        delegations.get(delegatorOf(role))?.get(role) ?? roleKeys(this.state.set, role, delegatorOf(role));
+      const signed = this.#next(role, change);
+      const metadata = await this.#signed(role, keys, signed);
+      delegations.set(role, change['delegations'] === undefined ? new Map() : parseTargets(metadata).role.delegations);
+      drafts.push({ name: role, metadata, version: signed['version'] as number });
+    }
+    return drafts;
+  }
+
+  /** @throws LapseError why the version before it does not verify: nobody signs on top of that */
+  #next(role: string, change: JsonObject): JsonObject {
+    const { set, failures } = this.state;
+    const current = currentRole(set, role);
+    const days = this.state.policies.has(role as Namespace) || role.endsWith('-revoker') ? 'namespace' : 'delegating';
+    const expires = this.clock.now() + DAYS[days] * DAY_MS;
+    if (current) return nextVersion(current, expires, change);
+    const failure = failures.get(role);
+    if (failure) throw failure;
+    if (currentSnapshot(set)?.role.roles.has(role)) throw new ClientError('not-found', `${role} is not verified here`);
+    return { ...firstTargets(expires), ...change };
+  }
+
+  async #signed(role: string, keys: RoleKeys, signed: JsonObject): Promise<Uint8Array> {
+    const canonical = canonicalJson(signed);
+    const signers = await this.#signersOf(role, keys);
+    return withSignatures(
+      signed,
+      await Promise.all(
+        signers.map(async (signer) => ({ keyid: signer.public.keyid, sig: await signer.sign(canonical) })),
+      ),
+    );
+  }
+
+  #signersOf(role: string, keys: RoleKeys): Promise<readonly Identity[]> {
+    const known = this.#signers.get(keys);
+    if (known) return known;
+    const found = this.#unlock(role, keys);
+    this.#signers.set(keys, found);
+    found.catch(() => this.#signers.delete(keys));
+    return found;
+  }
+
+  /** Everybody who is unlocked already, and as many more as the threshold needs. */
+  async #unlock(role: string, { keys, threshold }: RoleKeys): Promise<readonly Identity[]> {
+    const known = await this.identities.among(keys.keys());
+    if (known.length < threshold) {
+      const missing = [...keys.keys()].filter((keyid) => !known.some((one) => one.keyid === keyid));
+      const whose = missing.map((keyid) => keyid.slice(0, 12)).join(', ');
+      throw new ClientError(
+        'signatures-missing',
+        `${role} needs ${threshold} of its ${keys.size} keys to sign, ${known.length} at hand; missing: ${whose}`,
+      );
+    }
+    const signers: Identity[] = [];
+    for (const one of known) {
+      const isOpen = one.unlockedSeconds !== undefined || one.file?.isProtected === false;
+      if (isOpen || signers.length < threshold) signers.push(await this.identities.open(one));
+    }
+    return signers;
+  }
+
+  #import(recipient: Recipient): Promise<ImportedRecipient> {
+    const key = `${recipient.kid} ${recipient.epoch}`;
+    const imported = this.#imported.get(key) ?? importRecipient(recipient);
+    this.#imported.set(key, imported);
+    return imported;
+  }
 }
 
-/** Namespaces that do not verify are named wherever the others are listed. */
+/** Somebody else was faster, or a revoker was. */
+function isLost(error: unknown): boolean {
+  return (
+    error instanceof ClientError && (error.code === 'service-conflict' || error.reason === 'floor-behind')
+  );
+}
+
+/** Roles that do not verify are named wherever the others are listed. */
 export function failureLines(state: RealmState): readonly string[] {
-  return [...state.failures].map(([namespace, error]) => `${namespace} DOES NOT VERIFY: ${error.message}`);
+  return [
+    ...[...state.failures].map(([role, error]) => `${role} DOES NOT VERIFY: ${error.message}`),
+    ...state.alarms.map((alarm) => `ALARM: ${alarm.message}`),
+  ];
 }
 
 export function failuresJson(state: RealmState): readonly JsonObject[] {
-  return [...state.failures].map(([namespace, { code, message }]) => ({ namespace, code, message }));
+  return [...state.failures].map(([role, { code, message }]) => ({ role, code, message }));
 }
 
 /** @throws ClientError namespace-unknown, or why the namespace does not verify */
@@ -136,6 +255,14 @@ export function secretsOf(state: RealmState, namespace: Namespace): Secrets {
   return secrets;
 }
 
+/** @throws ClientError namespace-unknown */
+export function policyOf(state: RealmState, namespace: Namespace): Policy {
+  secretsOf(state, namespace);
+  const policy = state.policies.get(namespace)?.policy;
+  if (policy) return policy;
+  throw new ClientError('namespace-unknown', `there is no namespace ${namespace}`);
+}
+
 /** @throws ClientError secret-unknown */
 export function secretOf(secrets: Secrets, namespace: Namespace, name: SecretName): Secret {
   const secret = secrets.get(name);
@@ -146,6 +273,8 @@ export function secretOf(secrets: Secrets, namespace: Namespace, name: SecretNam
   return secret;
 }
 
-function readTargets(role: Verified<Targets> | undefined): JsonObject {
-  return role ? object(role.raw['targets'], 'targets') : {};
+/** The signed `targets` of a role; empty before its first version. */
+export function targetsOf(state: RealmState, role: string): JsonObject {
+  const current = currentRole(state.set, role);
+  return current ? object(current.raw['targets'], 'targets') : {};
 }
