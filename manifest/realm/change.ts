@@ -77,7 +77,7 @@ export function catchUp(targets: JsonObject, secrets: Iterable<Secret>, now: num
     const { revokedThrough, revoked } = customOf(caught, secret);
     const isBehind =
       revokedThrough !== secret.revokedThrough ||
-      (revoked as readonly Json[]).join() !== secret.revoked.join();
+      (revoked as readonly number[]).join() !== secret.revoked.join();
     if (isBehind) caught = withFloor(caught, secret, secret, now);
   }
   return caught;

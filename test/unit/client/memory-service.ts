@@ -4,7 +4,9 @@ import { ClientError } from '../../../client/errors.ts';
 import type { Transport } from '../../../client/transport.ts';
 import { LIMITS } from '../../../manifest/limits.ts';
 import type { JsonObject } from '../../../manifest/json.ts';
-import type { News, Publish, Published } from '../../../manifest/realm/exchange.ts';
+import { signEcho } from '../../../manifest/realm/echo.ts';
+import type { News, Publish, Published, StoredReceipts } from '../../../manifest/realm/exchange.ts';
+import type { JoinRequest } from '../../../manifest/realm/invite.ts';
 import { formatInstant } from '../../../manifest/shape.ts';
 import { SPEC_VERSION, sha256, signMetadata } from '../../../manifest/tuf/metadata.ts';
 import { makeSigner, TestRealm } from '../../support/realm.ts';
@@ -43,23 +45,26 @@ export class MemoryService implements Transport {
     const online = { snapshot: keys.snapshot.publicHex, timestamp: keys.timestamp.publicHex };
     const realm = await TestRealm.make(online, { now: clock.now(), lease: 60 });
     const service = new MemoryService(realm, clock, keys);
-    service.put({ role: 'targets', metadata: realm.genesis.targets, envelopes: [] });
+    service.put({ roles: realm.genesis.roles, files: [] });
     service.put(realm.delegate('payments'));
     service.put(await realm.put('payments', 'db', put));
     return service;
   }
 
-  /** Takes in a role's next version and returns the news of it. */
-  put({ role, metadata, envelopes }: Publish): News {
-    const { signed } = JSON.parse(Buffer.from(metadata).toString()) as { signed: JsonObject };
-    const version = signed['version'] as number;
-    this.#meta[`${role}.json`] = { version, length: metadata.length, hashes: { sha256: sha256(metadata) } };
-    const changed = new Map([[`${version}.${role}.json`, metadata]]);
-    for (const [path, target] of Object.entries(
-      signed['targets'] as Record<string, { hashes: { sha256: string } }>,
-    )) {
-      const envelope = envelopes.find((bytes) => sha256(bytes) === target.hashes.sha256);
-      if (envelope) changed.set(path.replace('/', `/${target.hashes.sha256}.`), envelope);
+  /** Takes in the next versions of roles and returns the news of them. */
+  put({ roles, files }: Publish): News {
+    const changed = new Map<string, Uint8Array>();
+    for (const { name: role, metadata } of roles) {
+      const { signed } = JSON.parse(Buffer.from(metadata).toString()) as { signed: JsonObject };
+      const version = signed['version'] as number;
+      this.#meta[`${role}.json`] = { version, length: metadata.length, hashes: { sha256: sha256(metadata) } };
+      changed.set(`${version}.${role}.json`, metadata);
+      for (const [path, target] of Object.entries(
+        signed['targets'] as Record<string, { hashes: { sha256: string } }>,
+      )) {
+        const file = files.find((bytes) => sha256(bytes) === target.hashes.sha256);
+        if (file) changed.set(path.replace('/', `/${target.hashes.sha256}.`), file);
+      }
     }
     for (const [name, bytes] of changed) this.files.set(name, bytes);
     return { timestamp: this.sign(changed), files: changed };
@@ -99,6 +104,15 @@ export class MemoryService implements Transport {
     throw new ClientError('service-unreachable', 'nothing is pushed from here');
   }
 
+  /** Of the timestamp that it would answer with. */
+  echo = async (nonce: string): Promise<Uint8Array> => {
+    this.asked.push('echo');
+    await this.gate('echo');
+    const bytes = this.files.get('timestamp.json') ?? new Uint8Array();
+    const { signed } = JSON.parse(Buffer.from(bytes).toString()) as { signed: { version: number } };
+    return signEcho({ version: signed.version, sha256: sha256(bytes) }, nonce, [this.#keys.timestamp]);
+  };
+
   onlineKeys(): never {
     throw new Error('the realm exists already');
   }
@@ -109,7 +123,32 @@ export class MemoryService implements Transport {
 
   publish(publish: Publish): Promise<Published> {
     this.put(publish);
-    return Promise.resolve({ version: 1, timestamp: this.#version });
+    const roles = new Map(publish.roles.map(({ name }) => [name, 1]));
+    return Promise.resolve({ roles, snapshot: this.#version, timestamp: this.#version });
+  }
+
+  /** What hosts have posted. */
+  readonly posted: string[] = [];
+
+  postReceipts(receipts: readonly string[]): Promise<void> {
+    this.posted.push(...receipts);
+    return Promise.resolve();
+  }
+
+  receipts(): Promise<StoredReceipts> {
+    return Promise.resolve({ receipts: [], last: 0 });
+  }
+
+  receiptEvents(): never {
+    throw new ClientError('service-unreachable', 'nothing is pushed from here');
+  }
+
+  postJoin(): never {
+    throw new Error('nobody joins here');
+  }
+
+  joins(): Promise<readonly JoinRequest[]> {
+    return Promise.resolve([]);
   }
 }
 
