@@ -1,11 +1,15 @@
-// The forms in which options are written: times, grants, modes, numbers. Each parser fails with `usage`.
+// The forms in which options are written: times, grants, modes, numbers, and how to wait. Each parser fails with `usage`.
+import type { Command } from 'commander';
 import { isLapseError } from '../../manifest/errors.ts';
 import { LIMITS } from '../../manifest/limits.ts';
 import { parseFileName, parseSecretReference, parseWorkload } from '../../manifest/names.ts';
 import type { SecretName, SecretReference } from '../../manifest/names.ts';
 import type { Grant } from '../../manifest/realm/grant.ts';
 import { parseMode } from '../../manifest/realm/grant.ts';
+import { readWhenStale } from '../../manifest/realm/policy.ts';
+import type { WhenStale } from '../../manifest/realm/policy.ts';
 import { ClientError } from '../errors.ts';
+import type { WaitOptions } from './confirmation.ts';
 
 const UNITS: Readonly<Record<string, number>> = { s: 1, m: 60, h: 3600, d: 86_400 };
 
@@ -23,12 +27,44 @@ export function parseOverlap(text: string | undefined): number | undefined {
   return text === undefined ? undefined : parseSeconds(text, '--overlap', 0, LIMITS.overlapSeconds);
 }
 
+export function parseStale(text: string | undefined): WhenStale | undefined {
+  return text === undefined ? undefined : asUsage(() => readWhenStale(text, '--when-stale'));
+}
+
+export interface WaitWords {
+  readonly wait: boolean;
+  readonly timeout?: string;
+}
+
+/** The options of every command whose effect hosts confirm. */
+export function withWaiting(command: Command): Command {
+  return command
+    .option('--no-wait', 'do not wait for the receipts of the hosts')
+    .option('--timeout <time>', 'wait no longer than that (default: until the lease is over)');
+}
+
+/** What such a command says of its exit codes. */
+export const WAITING_HELP = `
+Waits until each host that serves the namespace has confirmed. Exit codes: 0 all confirmed (or none awaited);
+3 a host is unconfirmed, and its lease is over: it serves nothing; 4 signatures of others are missing, nothing
+was changed; 5 a host is unconfirmed, and may still serve.`;
+
+export function parseWait({ wait, timeout }: WaitWords): WaitOptions {
+  if (timeout === undefined) return { wait };
+  return { wait, timeoutSeconds: parseSeconds(timeout, '--timeout', 1, LIMITS.leaseSeconds) };
+}
+
 export function parseCount(text: string, what: string, least: number, most: number): number {
   const count = /^\d{1,10}$/.test(text) ? Number(text) : NaN;
   if (!(count >= least && count <= most)) {
     throw new ClientError('usage', `${what} is a number from ${least} to ${most}`);
   }
   return count;
+}
+
+/** For an option that may be given several times. */
+export function collect(value: string, before: readonly string[] = []): readonly string[] {
+  return [...before, value];
 }
 
 export interface GrantOptions {

@@ -1,37 +1,79 @@
 // What the command prints. For people: sentences and columns on stdout. With --json: exactly one JSON document on
-// stdout. Errors go to stderr, in both cases with their stable code. Never a value, never a key.
+// stdout. Errors go to stderr, in both cases with their stable code. Never a value, never a key. What others wrote (hosts,
+// the service, a reason) cannot steer the terminal.
 import { isLapseError } from '../../manifest/errors.ts';
 import type { JsonObject } from '../../manifest/json.ts';
-import { ClientError } from '../errors.ts';
 
-/** 3, 4 and 5 are kept for receipts and signatures that are still awaited. */
-export const EXIT = { ok: 0, failed: 1, usage: 2 } as const;
+export const EXIT = {
+  ok: 0,
+  failed: 1,
+  usage: 2,
+  /** Published; a host is unconfirmed, and serves nothing any more, because its lease is over. */
+  leaseOver: 3,
+  /** Nothing is published: signatures of others are needed. */
+  awaitingSignatures: 4,
+  /** Published; a host is unconfirmed, and may still serve. */
+  unconfirmed: 5,
+} as const;
+
+const EXIT_OF: Readonly<Record<string, number>> = {
+  usage: EXIT.usage,
+  'not-confirmed': EXIT.usage,
+  'value-missing': EXIT.usage,
+  'passphrase-missing': EXIT.usage,
+  'lease-over': EXIT.leaseOver,
+  'signatures-missing': EXIT.awaitingSignatures,
+  unconfirmed: EXIT.unconfirmed,
+};
+
+/** Where the two streams lead; the shell collects them to add the exit code. */
+export interface Streams {
+  readonly stdout: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown };
+}
 
 export class Output {
-  readonly #json: boolean;
+  readonly isJson: boolean;
+  readonly #streams: Streams;
 
-  constructor(json: boolean) {
-    this.#json = json;
+  constructor(json: boolean, streams: Streams = process) {
+    this.isJson = json;
+    this.#streams = streams;
   }
 
   /** The one result of a command, for a person or for a program. */
   result(lines: readonly string[], json: JsonObject): void {
-    process.stdout.write(
-      this.#json ? `${JSON.stringify(json)}\n` : lines.map((line) => `${line}\n`).join(''),
+    this.#streams.stdout.write(
+      this.isJson ? `${JSON.stringify(json)}\n` : lines.map((line) => `${plain(line)}\n`).join(''),
     );
+  }
+
+  /** For a person: a part of the result that is there before the rest is. */
+  early(...lines: readonly string[]): void {
+    if (!this.isJson && lines.length > 0) this.result(lines, {});
+  }
+
+  /** For a person who waits, or is about to be asked: on stderr, since it is no result. */
+  progress(...lines: readonly string[]): void {
+    if (!this.isJson) this.#streams.stderr.write(lines.map((line) => `${plain(line)}\n`).join(''));
   }
 
   /** Prints why the command failed and returns its exit code. */
   failure(error: unknown): number {
     const code = isLapseError(error) ? error.code : 'internal';
     const message = error instanceof Error ? error.message : String(error);
-    process.stderr.write(
-      this.#json ? `${JSON.stringify({ error: { code, message } })}\n` : `lapse: ${message} [${code}]\n`,
+    this.#streams.stderr.write(
+      this.isJson
+        ? `${JSON.stringify({ error: { code, message } })}\n`
+        : `lapse: ${plain(message)} [${code}]\n`,
     );
-    return error instanceof ClientError && ['usage', 'not-confirmed', 'value-missing'].includes(error.code)
-      ? EXIT.usage
-      : EXIT.failed;
+    return EXIT_OF[code] ?? EXIT.failed;
   }
+}
+
+/** Without control characters, and without those that turn the direction of writing. */
+function plain(line: string): string {
+  return line.replaceAll(/[\p{Cc}\u202a-\u202e\u2066-\u2069]/gu, '?');
 }
 
 /** Rows as aligned columns, the first row being the heading. */
@@ -43,4 +85,9 @@ export function columns(rows: readonly (readonly string[])[]): readonly string[]
       .join('  ')
       .trimEnd(),
   );
+}
+
+/** `1 host`, `2 hosts`. */
+export function counted(count: number, one: string, many = `${one}s`): string {
+  return `${count} ${count === 1 ? one : many}`;
 }

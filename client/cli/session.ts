@@ -158,7 +158,10 @@ export class Session {
         delegations.get(delegatorOf(role))?.get(role) ?? roleKeys(this.state.set, role, delegatorOf(role));
       const signed = this.#next(role, change);
       const metadata = await this.#signed(role, keys, signed);
-      delegations.set(role, change['delegations'] === undefined ? new Map() : parseTargets(metadata).role.delegations);
+      delegations.set(
+        role,
+        change['delegations'] === undefined ? new Map() : parseTargets(metadata).role.delegations,
+      );
       drafts.push({ name: role, metadata, version: signed['version'] as number });
     }
     return drafts;
@@ -168,12 +171,14 @@ export class Session {
   #next(role: string, change: JsonObject): JsonObject {
     const { set, failures } = this.state;
     const current = currentRole(set, role);
-    const days = this.state.policies.has(role as Namespace) || role.endsWith('-revoker') ? 'namespace' : 'delegating';
+    const days =
+      this.state.policies.has(role as Namespace) || role.endsWith('-revoker') ? 'namespace' : 'delegating';
     const expires = this.clock.now() + DAYS[days] * DAY_MS;
     if (current) return nextVersion(current, expires, change);
     const failure = failures.get(role);
     if (failure) throw failure;
-    if (currentSnapshot(set)?.role.roles.has(role)) throw new ClientError('not-found', `${role} is not verified here`);
+    if (currentSnapshot(set)?.role.roles.has(role))
+      throw new ClientError('not-found', `${role} is not verified here`);
     return { ...firstTargets(expires), ...change };
   }
 

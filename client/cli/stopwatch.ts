@@ -1,5 +1,5 @@
-// Clock zero and the stages after it. Zero is when keys can be used, the value was read and the operator has
-// confirmed; what came before (starting the process, typing) is reported beside, as `processMs`.
+// Clock zero and the stages after it. Zero is when keys can be used, connections stand, the value was read and the operator
+// has confirmed; what came before (starting the process, typing) is reported beside, as `processMs`.
 import { milliseconds } from '../clock.ts';
 import type { Clock } from '../clock.ts';
 
@@ -23,11 +23,26 @@ export class Stopwatch {
     this.#last = now;
   }
 
+  /** Milliseconds from zero to a reading of the clock's `monotonic`. */
+  since(at: bigint): number {
+    return milliseconds(this.#zero, at);
+  }
+
+  /** A moment that ends no stage, in milliseconds from zero. */
+  moment(name: string, ms: number): void {
+    this.#stages.set(name, ms);
+  }
+
+  /** From zero to the end of the last stage, in milliseconds. */
+  get total(): number {
+    return milliseconds(this.#zero, this.#last);
+  }
+
   /** Milliseconds; `clockZero` in nanoseconds of CLOCK_MONOTONIC, as text. */
   report(): { clockZero: string; ms: Record<string, number>; processMs: number } {
     return {
       clockZero: String(this.#zero),
-      ms: { ...Object.fromEntries(this.#stages), total: milliseconds(this.#zero, this.#last) },
+      ms: { ...Object.fromEntries(this.#stages), total: this.total },
       processMs: Math.round(this.#processMs * 10) / 10,
     };
   }
