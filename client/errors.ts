@@ -18,6 +18,7 @@ export type ClientCode =
   | 'realm-directory-missing'
   | 'realm-directory-exists'
   | 'realm-directory-malformed'
+  | 'realm-mismatch'
   | 'key-unreadable'
   | 'identity-unknown'
   | 'identity-exists'

@@ -56,10 +56,33 @@ export class PinnedAgent extends Agent {
   }
 }
 
+/**
+ * The pin of whoever answers there. Nothing vouches for it: a person compares it with what the service printed.
+ * @throws ClientError service-unreachable
+ */
+export function shownPin(host: string, port: number): Promise<Pin> {
+  const { promise, resolve, reject } = Promise.withResolvers<Pin>();
+  const socket = connect({ host, port, servername: '', minVersion: 'TLSv1.3', rejectUnauthorized: false });
+  const fail = (cause?: Error): void =>
+    reject(new ClientError('service-unreachable', `no TLS from ${host}; is it running?`, { cause }));
+  socket
+    .once('secureConnect', () => {
+      const pin = pinOf(socket);
+      if (pin) resolve(pin);
+      else fail();
+    })
+    .once('error', fail)
+    .setTimeout(HANDSHAKE_MS, () => socket.destroy(new Error('the TLS handshake took too long')));
+  return promise.finally(() => socket.destroy());
+}
+
+function pinOf(socket: TLSSocket): Pin | undefined {
+  const spki = socket.getPeerX509Certificate()?.publicKey.export({ format: 'der', type: 'spki' });
+  return spki && (`sha256:${createHash('sha256').update(spki).digest('base64url')}` as Pin);
+}
+
 function checkPin(socket: TLSSocket, pin: Pin): ClientError | null {
-  const certificate = socket.getPeerX509Certificate();
-  const spki = certificate?.publicKey.export({ format: 'der', type: 'spki' });
-  const found = spki && `sha256:${createHash('sha256').update(spki).digest('base64url')}`;
+  const found = pinOf(socket);
   if (found === pin && !socket.isSessionReused()) return null;
   return new ClientError(
     'pin-mismatch',

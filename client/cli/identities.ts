@@ -1,6 +1,7 @@
 // The identities at hand: the files of the realm directory, those named by --identity, and what the agent holds. Public
 // halves can be had for nothing; a private one is unlocked when a command first needs it, and kept until the end.
 // Agent before passphrase; one passphrase is tried on several identities before anybody is asked again.
+import { randomBytes } from 'node:crypto';
 import { readdir } from 'node:fs/promises';
 import { basename } from 'node:path';
 import { isLapseError } from '../../manifest/errors.ts';
@@ -12,7 +13,7 @@ import { AgentClient } from '../identity/agent/agent-client.ts';
 import type { Unlocked } from '../identity/agent/agent-client.ts';
 import { createIdentityFile, readIdentityFile } from '../identity/identity-file.ts';
 import type { IdentityFile } from '../identity/identity-file.ts';
-import { holdIdentity, parseIdentityName } from '../identity/identity.ts';
+import { PRIVATE_BYTES, holdIdentity, parseIdentityName } from '../identity/identity.ts';
 import type { Identity, PublicIdentity, PublicKeys } from '../identity/identity.ts';
 import { isPublicLine, parsePublicLine } from '../identity/public-line.ts';
 import type { Passphrases } from './passphrase.ts';
@@ -131,17 +132,32 @@ export class Identities implements AsyncDisposable {
     }
   }
 
+  /** For identities that are about to be made; one serves all of them. @throws ClientError passphrase-missing */
+  newPassphrase(purpose: string): Promise<Buffer> {
+    return this.#passphrases.fresh(purpose);
+  }
+
   /**
-   * Makes an identity in the realm directory; `unprotected` must have been asked for in so many words.
-   * @throws ClientError identity-exists, passphrase-missing
+   * Makes an identity in the realm directory, and holds it unlocked for the run. Without a passphrase, which must have
+   * been asked for in so many words, its file is open to whoever can read it.
+   * @throws ClientError identity-exists, usage
    */
-  async create(name: string, unprotected: boolean, purpose = `the identity ${name}`): Promise<KnownIdentity> {
+  async create(name: string, passphrase: Buffer | undefined): Promise<KnownIdentity> {
     const path = this.#directory.identity(parseIdentityName(name));
-    const passphrase = unprotected
-      ? undefined
-      : (this.#passphrases.given.at(-1) ?? (await this.#passphrases.fresh(purpose)));
-    await createIdentityFile(path, passphrase);
-    return this.find(name);
+    const secret = randomBytes(PRIVATE_BYTES);
+    try {
+      const { keyid } = await createIdentityFile(path, secret, passphrase);
+      this.#opened.set(keyid, holdIdentity(name, secret));
+    } finally {
+      secret.fill(0);
+    }
+    const file = await readIdentityFile(path);
+    return { name, ...file.keys, file, unlockedSeconds: undefined };
+  }
+
+  /** Reads a given descriptor now: what follows on it is for others. */
+  prefetch(): Promise<void> {
+    return this.#passphrases.prefetch();
   }
 
   agent(): Promise<AgentClient> {

@@ -2,54 +2,33 @@
 import { Command, CommanderError } from 'commander';
 import { readFileSync } from 'node:fs';
 import { systemClock } from '../clock.ts';
-import type { Run } from './command.ts';
+import type { Register, Run } from './command.ts';
 import { registerCompletion } from './commands/completion.ts';
+import { registerFollow } from './commands/follow.ts';
 import { registerGrant } from './commands/grant.ts';
+import { registerIdentity } from './commands/identity.ts';
 import { registerInit } from './commands/init.ts';
+import { registerLock } from './commands/lock.ts';
 import { registerNamespace } from './commands/namespace.ts';
 import { registerRevoke } from './commands/revoke.ts';
 import { registerRotate } from './commands/rotate.ts';
 import { registerSecret } from './commands/secret.ts';
+import { registerShell } from './commands/shell.ts';
+import type { Surroundings } from './commands/shell.ts';
 import { registerStatus } from './commands/status.ts';
+import { registerUnlock } from './commands/unlock.ts';
+import { Identities } from './identities.ts';
+import { collect } from './options.ts';
 import { EXIT, Output } from './output.ts';
+import { Passphrases, parseDescriptor } from './passphrase.ts';
 import { RealmDirectory } from './realm-directory.ts';
 
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
-
-const program = new Command('lapse')
-  .description('Secrets for containers, as files that exist only in memory and are taken back on time.')
-  .version(version)
-  .option('--realm <dir>', "the operator's directory (default: LAPSE_REALM, else ~/.config/lapse)")
-  .option('--json', 'print one JSON document')
-  .showHelpAfterError('(lapse --help shows what there is)')
-  .addHelpText(
-    'after',
-    `
-The way of a secret:
-  lapse init --service http://127.0.0.1:7700
-  lapse namespace add payments
-  printf %s "hunter2" | lapse secret put payments/db-password --grant web
-  lapse rotate payments/db-password --generate 32
-  lapse revoke payments/db-password
-
-Exit codes: 0 done; 1 refused or failed, with a stable code in brackets; 2 wrong usage, or not confirmed.`,
-  )
-  .exitOverride();
-
-const run: Run = async (work) => {
-  const options = program.opts<{ realm?: string; json?: boolean }>();
-  const output = new Output(options.json ?? false);
-  try {
-    await work({ clock: systemClock(), output, directory: RealmDirectory.at(options.realm) });
-  } catch (error) {
-    process.exitCode = output.failure(error);
-  }
-};
-
-for (const register of [
+const COMMANDS: readonly Register[] = [
   registerInit,
+  registerFollow,
+  registerIdentity,
+  registerUnlock,
+  registerLock,
   registerNamespace,
   registerSecret,
   registerRotate,
@@ -57,13 +36,104 @@ for (const register of [
   registerRevoke,
   registerStatus,
   registerCompletion,
-]) {
-  register(program, run);
+];
+
+const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
+  version: string;
+};
+
+interface GlobalOptions {
+  readonly realm?: string;
+  readonly identity?: readonly string[];
+  readonly passphraseFd?: string;
+  readonly json?: boolean;
 }
 
-try {
-  await program.parseAsync();
-} catch (error) {
-  if (!(error instanceof CommanderError)) throw error;
-  process.exitCode = error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+function newProgram(): Command {
+  return new Command('lapse')
+    .description('Secrets for containers, as files that exist only in memory and are taken back on time.')
+    .showHelpAfterError('(lapse --help shows what there is)')
+    .exitOverride();
 }
+
+function withGlobalOptions(program: Command): Command {
+  return program
+    .version(version)
+    .option('--realm <dir>', "the operator's directory (default: LAPSE_REALM, else ~/.config/lapse)")
+    .option('--identity <file>', 'an identity that is kept elsewhere (repeatable)', collect)
+    .option(
+      '--passphrase-fd <number>',
+      'read the passphrase from that descriptor, to the end of its first line',
+    )
+    .option('--json', 'print one JSON document')
+    .addHelpText(
+      'after',
+      `
+The way of a secret:
+  lapse init --service http://127.0.0.1:7700
+  lapse unlock
+  lapse namespace add payments
+  printf %s "hunter2" | lapse secret put payments/db-password --grant web
+  lapse rotate payments/db-password --generate 32
+  lapse revoke payments/db-password
+
+Exit codes: 0 done; 1 refused or failed, with a stable code in brackets; 2 wrong usage, or not confirmed.`,
+    );
+}
+
+/** A command of its own: everything is made from the global options, and gone when it ends. */
+async function alone(words: readonly string[]): Promise<number> {
+  const program = withGlobalOptions(newProgram());
+  const run: Run = async (work) => {
+    const options = program.opts<GlobalOptions>();
+    await reported(new Output(options.json ?? false), async (output) => {
+      const clock = systemClock();
+      const directory = RealmDirectory.at(options.realm);
+      const passphrases = new Passphrases(parseDescriptor(options.passphraseFd), clock);
+      await using identities = new Identities(directory, options.identity ?? [], passphrases, clock);
+      const { signal } = new AbortController();
+      await work({ clock, output, directory, identities, input: 'command', signal });
+    });
+  };
+  registerShell(program, run, within);
+  return evaluate(program, run, words);
+}
+
+/** One line of the shell: it has the surroundings that all lines share, and no global options. */
+async function within(words: readonly string[], surroundings: Surroundings): Promise<number> {
+  const { json, streams } = surroundings;
+  const program = newProgram().configureOutput({
+    writeOut: (text) => void streams.stdout.write(text),
+    writeErr: (text) => void streams.stderr.write(text),
+  });
+  const run: Run = (work) =>
+    reported(new Output(json, streams), (output) => work({ ...surroundings, output, input: 'shell' }));
+  return evaluate(program, run, words);
+}
+
+async function reported(output: Output, work: (output: Output) => Promise<void>): Promise<void> {
+  try {
+    await work(output);
+  } catch (error) {
+    process.exitCode = output.failure(error);
+  }
+}
+
+/** What the command left behind; a command may succeed with a code of its own. */
+function exitCode(): number {
+  return typeof process.exitCode === 'number' ? process.exitCode : EXIT.ok;
+}
+
+async function evaluate(program: Command, run: Run, words: readonly string[]): Promise<number> {
+  process.exitCode = EXIT.ok;
+  for (const register of COMMANDS) register(program, run);
+  try {
+    await program.parseAsync(words, { from: 'user' });
+  } catch (error) {
+    if (!(error instanceof CommanderError)) throw error;
+    return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
+  }
+  return exitCode();
+}
+
+process.exitCode = await alone(process.argv.slice(2));

@@ -5,6 +5,7 @@ import { readFile } from 'node:fs/promises';
 import { ManifestError } from '../../manifest/errors.ts';
 import { LIMITS } from '../../manifest/limits.ts';
 import { ClientError } from '../errors.ts';
+import { askHidden } from './terminal.ts';
 
 const ALPHABET = Buffer.from('ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_');
 
@@ -13,13 +14,31 @@ export interface ValueSource {
   readonly generate?: number;
 }
 
-/** @throws ClientError value-missing, value-unreadable; ManifestError value-too-large */
-export async function readValue({ file, generate }: ValueSource): Promise<Buffer> {
+/**
+ * In the shell standard input holds commands, so there a value that is in no file is asked for.
+ * @throws ClientError value-missing, value-unreadable; ManifestError value-too-large
+ */
+export async function readValue(
+  { file, generate }: ValueSource,
+  input: 'command' | 'shell',
+): Promise<Buffer> {
   if (generate !== undefined) return generateValue(generate);
-  const value = file !== undefined ? await readValueFile(file) : await readStandardInput();
-  if (value.length === 0)
-    throw new ClientError('value-missing', 'the value is empty; give it on stdin or with --file');
-  return value;
+  if (file !== undefined) return checked(await readValueFile(file));
+  const isAsked = input === 'shell' || process.stdin.isTTY;
+  return checked(await (isAsked ? askValue() : readStandardInput()));
+}
+
+function checked(value: Buffer): Buffer {
+  if (value.length > 0) return value;
+  throw new ClientError('value-missing', 'the value is empty; give it on stdin or with --file');
+}
+
+async function askValue(): Promise<Buffer> {
+  const typed = await askHidden('Value (not shown; end with Enter): ', LIMITS.valueBytes);
+  if (typed === undefined) throw new ClientError('value-missing', 'nobody can be asked for it; use --file');
+  if (typed === 'given-up') throw new ClientError('value-missing', 'nothing was stored');
+  if (typed === 'too-long') throw tooLarge();
+  return typed;
 }
 
 /** `length` characters of 6 random bits each, fit for any password field. */
@@ -42,48 +61,18 @@ async function readValueFile(path: string): Promise<Buffer> {
 async function readStandardInput(): Promise<Buffer> {
   const chunks: Buffer[] = [];
   let length = 0;
-  const { stdin } = process;
-  if (stdin.isTTY) {
-    process.stderr.write('Value (not shown; end with Enter): ');
-    stdin.setRawMode(true);
-  }
   try {
-    for await (const chunk of stdin as AsyncIterable<Buffer>) {
+    for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
       chunks.push(chunk);
       length += chunk.length;
-      if (length > LIMITS.valueBytes) {
-        throw new ManifestError('value-too-large', `a value has at most ${LIMITS.valueBytes} bytes`);
-      }
-      if (stdin.isTTY && endsTyping(chunk)) break;
+      if (length > LIMITS.valueBytes) throw tooLarge();
     }
-    const value = Buffer.concat(chunks);
-    return stdin.isTTY ? typed(value) : value;
+    return Buffer.concat(chunks);
   } finally {
     for (const chunk of chunks) chunk.fill(0);
-    if (stdin.isTTY) {
-      stdin.setRawMode(false);
-      process.stderr.write('\n');
-    }
   }
 }
 
-const ENTER = 0x0d;
-const CONTROL_C = 0x03;
-const BACKSPACE = 0x7f;
-
-function endsTyping(chunk: Buffer): boolean {
-  return chunk.includes(ENTER) || chunk.includes(CONTROL_C);
-}
-
-/** Raw mode hands over keys, not lines: Enter ends, Backspace takes back, Ctrl-C gives up. */
-function typed(keys: Buffer): Buffer {
-  if (keys.includes(CONTROL_C)) throw new ClientError('value-missing', 'nothing was stored');
-  const value = Buffer.alloc(keys.length);
-  let length = 0;
-  for (const key of keys.subarray(0, keys.indexOf(ENTER))) {
-    if (key === BACKSPACE) length = Math.max(0, length - 1);
-    else value[length++] = key;
-  }
-  keys.fill(0);
-  return value.subarray(0, length);
+function tooLarge(): ManifestError {
+  return new ManifestError('value-too-large', `a value has at most ${LIMITS.valueBytes} bytes`);
 }

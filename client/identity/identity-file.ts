@@ -46,28 +46,25 @@ export interface Sealing {
 }
 
 /**
- * Makes a new identity. Without a passphrase the file is not protected.
+ * Writes a new identity. Without a passphrase the file is not protected. The caller zeroes `secret`, PRIVATE_BYTES of
+ * randomness.
  * @throws ClientError identity-exists
  */
 export async function createIdentityFile(
   path: string,
+  secret: Uint8Array,
   passphrase: Uint8Array | undefined,
 ): Promise<PublicKeys> {
-  const secret = randomBytes(PRIVATE_BYTES);
-  try {
-    const stretching = passphrase ? defaultScrypt() : ({ name: 'none' } as const);
-    const nonce = randomBytes(NONCE_BYTES);
-    const sealed = await sealIdentity({
-      secret,
-      stretching,
-      passphrase: passphrase ?? Buffer.alloc(0),
-      nonce,
-    });
-    await writeNew(path, sealed);
-    return parseIdentityFile(sealed, path).keys;
-  } finally {
-    secret.fill(0);
-  }
+  const stretching = passphrase ? defaultScrypt() : ({ name: 'none' } as const);
+  const nonce = randomBytes(NONCE_BYTES);
+  const sealed = await sealIdentity({
+    secret,
+    stretching,
+    passphrase: passphrase ?? Buffer.alloc(0),
+    nonce,
+  });
+  await writeNew(path, sealed);
+  return parseIdentityFile(sealed, path).keys;
 }
 
 /** The bytes of the file. The caller zeroes `secret` and `passphrase`. */

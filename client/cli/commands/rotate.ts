@@ -36,7 +36,7 @@ A descriptor that was opened before keeps the old value until the overlap of the
 };
 
 async function rotate(
-  { clock, output, directory }: Context,
+  { clock, output, directory, input }: Context,
   name: string,
   options: RotateOptions,
 ): Promise<void> {
@@ -48,7 +48,7 @@ async function rotate(
   const mustExist = (secrets: Secrets): unknown => secretOf(secrets, reference.namespace, reference.name);
   // Before anybody is asked for a value: there must be something to rotate.
   mustExist(secretsOf(session.state, reference.namespace));
-  const value = await readValue(source);
+  const value = await readValue(source, input);
   const watch = new Stopwatch(clock);
   const made = await publishVersion(session, watch, reference, value, terms, mustExist);
   const report = watch.report();

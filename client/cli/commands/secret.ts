@@ -8,7 +8,7 @@ import type { Secret } from '../../../manifest/realm/secret.ts';
 import { formatInstant } from '../../../manifest/shape.ts';
 import type { Context, Register } from '../command.ts';
 import { publishVersion, versionName } from '../new-version.ts';
-import { asUsage, parseGrant, parseOverlap, parseSecret } from '../options.ts';
+import { asUsage, collect, parseGrant, parseOverlap, parseSecret } from '../options.ts';
 import { columns } from '../output.ts';
 import { Session, failureLines, failuresJson, secretOf, secretsOf } from '../session.ts';
 import { Stopwatch } from '../stopwatch.ts';
@@ -55,16 +55,12 @@ The value is taken byte by byte: a newline at its end is part of it.
     .action((name: string) => run((context) => show(context, name)));
 };
 
-function collect(value: string, before: readonly string[] = []): readonly string[] {
-  return [...before, value];
-}
-
-async function put({ clock, output, directory }: Context, name: string, options: PutOptions): Promise<void> {
+async function put({ clock, output, directory, input }: Context, name: string, options: PutOptions): Promise<void> {
   const reference = parseSecret(name);
   const grants = (options.grant ?? []).map((workload) => parseGrant(workload, reference.name, ROOT_ONLY));
   const overlapSeconds = parseOverlap(options.overlap);
   const session = await Session.open(directory, clock);
-  const value = await readValue(options);
+  const value = await readValue(options, input);
   const watch = new Stopwatch(clock);
   const made = await publishVersion(session, watch, reference, value, { grants, overlapSeconds });
   const id = versionName(reference, made.version);

@@ -141,7 +141,7 @@ describe('hostile: refused before anything is computed', () => {
 
 describe('on disk', () => {
   test('a new one has mode 0600 in a directory of mode 0700, protected by the default', async () => {
-    const keys = await createIdentityFile(at('new/me.identity'), PASSPHRASE);
+    const keys = await createIdentityFile(at('new/me.identity'), secret, PASSPHRASE);
     expect(statSync(at('new')).mode & 0o777).toBe(0o700);
     expect(statSync(at('new/me.identity')).mode & 0o777).toBe(0o600);
     expect(readdirSync(at('new'))).toEqual(['me.identity']);
@@ -152,9 +152,9 @@ describe('on disk', () => {
   });
 
   test('none is ever written over another', async () => {
-    await createIdentityFile(at('kept.identity'), undefined);
+    await createIdentityFile(at('kept.identity'), secret, undefined);
     const before = readFileSync(at('kept.identity'));
-    await expect(createIdentityFile(at('kept.identity'), undefined)).rejects.toMatchObject({
+    await expect(createIdentityFile(at('kept.identity'), secret, undefined)).rejects.toMatchObject({
       code: 'identity-exists',
     });
     expect(readFileSync(at('kept.identity'))).toEqual(before);
@@ -184,13 +184,13 @@ describe('on disk', () => {
     ['larger than any', 'identity-unreadable', (path) => writeFileSync(path, ' '.repeat(20_000))],
   ])('%s: %s', async ([name, code, spoil]) => {
     const path = at(`${name.replaceAll(' ', '-')}.identity`);
-    await createIdentityFile(path, undefined);
+    await createIdentityFile(path, secret, undefined);
     spoil(path);
     await expect(readIdentityFile(path)).rejects.toMatchObject({ code });
   });
 
   test.runIf(process.geteuid?.() === 0)('of another user: identity-unreadable', async () => {
-    await createIdentityFile(at('theirs.identity'), undefined);
+    await createIdentityFile(at('theirs.identity'), secret, undefined);
     chownSync(at('theirs.identity'), 4242, 4242);
     await expect(readIdentityFile(at('theirs.identity'))).rejects.toMatchObject({
       code: 'identity-unreadable',
