@@ -2,6 +2,7 @@
 // that do the same. node trust-store-user.ts DIRECTORY REALM PUBLISHED TIMES; it says how often it saved something new.
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { NO_MEMORY } from '../../../client/reading.ts';
 import { TrustStore } from '../../../client/trust-store.ts';
 import { parseRealmId } from '../../../manifest/names.ts';
 import {
@@ -24,9 +25,9 @@ function setOf(version: number): TrustedSet {
 let newest = 1;
 for (let i = 0; i < Number(times); i++) {
   const store = new TrustStore(directory, parseRealmId(realm));
-  const version = (await store.load())?.timestamp?.role.version ?? 0;
+  const version = (await store.load()).set?.timestamp?.role.version ?? 0;
   if (version < newest) throw new Error(`version ${version} is there, after ${newest}`);
   newest = version + 1;
-  await store.save(setOf(newest));
+  await store.save(setOf(newest), NO_MEMORY, new Set());
 }
 process.stdout.write(String(newest));

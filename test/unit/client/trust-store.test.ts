@@ -18,8 +18,10 @@ import { text } from 'node:stream/consumers';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { ClientError } from '../../../client/errors.ts';
 import { alone } from '../../../client/file-lock.ts';
+import { NO_MEMORY } from '../../../client/reading.ts';
+import type { Memory } from '../../../client/reading.ts';
 import { TrustStore } from '../../../client/trust-store.ts';
-import { parseRealmId } from '../../../manifest/names.ts';
+import { parseNamespace, parseRealmId } from '../../../manifest/names.ts';
 import type { TrustedSet } from '../../../manifest/tuf/trusted-set.ts';
 import { publishAll, trust } from '../manifest/repository.ts';
 
@@ -48,14 +50,19 @@ const at = (name: string): string => join(directory, name);
 
 beforeEach(async () => {
   directory = join(scratch, String(++count), 'trust');
-  await new TrustStore(directory, REALM).save(second);
+  await save(new TrustStore(directory, REALM), second);
 });
+
+const NOBODY: ReadonlySet<string> = new Set();
+const save = (store: TrustStore, set: TrustedSet, memory: Memory = NO_MEMORY): Promise<void> =>
+  store.save(set, memory, NOBODY);
 
 /** Every trusted file, by its hash. */
 const digest = (set: TrustedSet | undefined): unknown =>
   set && [set.root, set.timestamp, set.snapshot, ...set.targets.values()].map((file) => file?.sha256);
 
-const load = (realm = REALM): ReturnType<TrustStore['load']> => new TrustStore(directory, realm).load();
+const load = async (realm = REALM): Promise<TrustedSet | undefined> =>
+  (await new TrustStore(directory, realm).load()).set;
 
 test('what was saved comes back', async () => {
   expect(digest(await load())).toEqual(digest(second));
@@ -63,13 +70,13 @@ test('what was saved comes back', async () => {
 });
 
 test('nothing there is a first start', async () => {
-  expect(await new TrustStore(at('elsewhere'), REALM).load()).toBeUndefined();
+  expect(await new TrustStore(at('elsewhere'), REALM).load()).toEqual({ memory: NO_MEMORY });
 });
 
 test('a later state replaces an earlier one, and its files', async () => {
   const store = new TrustStore(join(scratch, 'later'), REALM);
-  await store.save(first);
-  await store.save(second);
+  await save(store, first);
+  await save(store, second);
   directory = join(scratch, 'later');
   expect(digest(await load())).toEqual(digest(second));
   expect(readdirSync(directory).sort()).toEqual(THERE);
@@ -78,12 +85,44 @@ test('a later state replaces an earlier one, and its files', async () => {
 test('a state whose namespaces are not verified yet is saved as far as it goes', async () => {
   const { root, timestamp, snapshot } = second;
   const store = new TrustStore(directory, REALM);
-  await store.save({ root, timestamp: timestamp!, snapshot: snapshot!, targets: new Map() });
+  await save(store, { root, timestamp: timestamp!, snapshot: snapshot!, targets: new Map() });
   expect((await load())?.targets.size).toBe(0);
   expect((await load())?.snapshot?.role.version).toBe(2);
 });
 
+describe('what must not be forgotten', () => {
+  const DB = 'payments/db';
+  const floors = (revokedThrough: number): Memory['floors'] =>
+    new Map([[DB, { revokedThrough, revoked: [], grants: new Map() }]]);
+  const payments = parseNamespace('payments');
+  const recall = async (): Promise<Memory> => (await new TrustStore(directory, REALM).load()).memory;
+
+  test('comes back: floors, delegations, and the last good file of a role that fails', async () => {
+    const memory: Memory = {
+      floors: floors(3),
+      delegated: new Map([[payments, true]]),
+      predecessors: new Map([['payments', publishAll(1).payments]]),
+    };
+    await new TrustStore(directory, REALM).save(second, memory, new Set(['payments']));
+    const { set, memory: back } = await new TrustStore(directory, REALM).load();
+    expect(set?.targets.has('payments')).toBe(false);
+    expect(back.floors).toEqual(memory.floors);
+    expect(back.delegated).toEqual(memory.delegated);
+    expect(Buffer.from(back.predecessors.get('payments')!)).toEqual(Buffer.from(publishAll(1).payments));
+    expect(readdirSync(directory)).toContain('before.payments.json');
+    await save(new TrustStore(directory, REALM), second);
+    expect(readdirSync(directory)).not.toContain('before.payments.json');
+  });
+
+  test('two who save never lower what either remembers', async () => {
+    await save(new TrustStore(directory, REALM), second, { ...NO_MEMORY, floors: floors(5) });
+    await save(new TrustStore(directory, REALM), second, { ...NO_MEMORY, floors: floors(2) });
+    expect((await recall()).floors.get(DB)?.revokedThrough).toBe(5);
+  });
+});
+
 describe('damage is reported', () => {
+  const EMPTY = { realm: REALM, predecessors: [], floors: {}, delegated: {} };
   const json = (value: unknown) => () => writeFileSync(at('trusted.json'), JSON.stringify(value));
 
   test.for<[string, () => void]>([
@@ -92,10 +131,19 @@ describe('damage is reported', () => {
       () => writeFileSync(at('trusted.json'), readFileSync(at('trusted.json')).subarray(0, 40)),
     ],
     ['an empty index', () => writeFileSync(at('trusted.json'), '')],
-    ['an index without files', json({ realm: REALM, files: [] })],
+    ['an index without files', json({ ...EMPTY, files: [] })],
     ['an index that is no object', json([])],
-    ['an index that leaves the directory', json({ realm: REALM, files: ['../1.root.json'] })],
-    ['an index in another order', json({ realm: REALM, files: FILES.slice(0, 5) })],
+    [
+      'an index without what was taken back',
+      json({ realm: REALM, files: FILES.slice(0, 1), predecessors: [] }),
+    ],
+    ['a floor that is none', json({ ...EMPTY, files: FILES.slice(0, 1), floors: { 'payments/db': 7 } })],
+    [
+      'a predecessor that is missing',
+      json({ ...EMPTY, files: FILES.slice(0, 1), predecessors: ['payments'] }),
+    ],
+    ['an index that leaves the directory', json({ ...EMPTY, files: ['../1.root.json'] })],
+    ['an index in another order', json({ ...EMPTY, files: FILES.slice(0, 5) })],
     [
       'an index that is a directory',
       () => {
@@ -135,23 +183,23 @@ describe('damage is reported', () => {
 });
 
 describe('it cannot be written', () => {
-  const save = (path: string): Promise<void> => new TrustStore(path, REALM).save(second);
+  const saveAt = (path: string): Promise<void> => save(new TrustStore(path, REALM), second);
 
   test("a file in the directory's place", async () => {
     writeFileSync(at('file'), '');
-    await expect(save(at('file'))).rejects.toMatchObject({ code: 'trust-store-unwritable' });
+    await expect(saveAt(at('file'))).rejects.toMatchObject({ code: 'trust-store-unwritable' });
   });
 
   test('a file above it', async () => {
     writeFileSync(at('file'), '');
-    await expect(save(at('file/trust'))).rejects.toMatchObject({ code: 'trust-store-unwritable' });
+    await expect(saveAt(at('file/trust'))).rejects.toMatchObject({ code: 'trust-store-unwritable' });
   });
 
   test('before the index was replaced: what was saved earlier still counts', async () => {
     mkdirSync(at('trusted.json.new'));
     const store = new TrustStore(directory, REALM);
     await store.load();
-    await expect(store.save(trust({ ...publishAll(3), root: publishAll(1).root }))).rejects.toMatchObject({
+    await expect(save(store, trust({ ...publishAll(3), root: publishAll(1).root }))).rejects.toMatchObject({
       code: 'trust-store-unwritable',
     });
     expect(digest(await load())).toEqual(digest(second));
@@ -168,7 +216,7 @@ describe('leftovers of a crash', () => {
   });
 
   test('go with the next save', async () => {
-    await new TrustStore(directory, REALM).save(second);
+    await save(new TrustStore(directory, REALM), second);
     expect(readdirSync(directory).sort()).toEqual(THERE);
   });
 
@@ -176,7 +224,7 @@ describe('leftovers of a crash', () => {
     writeFileSync(at('root.json'), 'anchor');
     writeFileSync(at('default.x25519'), 'key');
     mkdirSync(at('lost+found'));
-    await new TrustStore(directory, REALM).save(second);
+    await save(new TrustStore(directory, REALM), second);
     expect(readdirSync(directory).sort()).toEqual(
       [...THERE, 'default.x25519', 'lost+found', 'root.json'].sort(),
     );
@@ -187,12 +235,12 @@ describe('several at once', () => {
   const [PROCESSES, TIMES] = [4, 40];
 
   test('an older state does not replace a newer one, unless a new root stands behind it', async () => {
-    await new TrustStore(directory, REALM).save(first);
+    await save(new TrustStore(directory, REALM), first);
     expect(digest(await load())).toEqual(digest(second));
     const { root, timestamp } = publishAll(1);
     const rotated = { ...trust({ ...publishAll(1), root, timestamp }) };
     const next = { ...rotated, root: { ...rotated.root, role: { ...rotated.root.role, version: 2 } } };
-    await new TrustStore(directory, REALM).save(next);
+    await save(new TrustStore(directory, REALM), next);
     expect(readdirSync(directory)).toContain('1.timestamp.json');
   });
 
@@ -201,7 +249,7 @@ describe('several at once', () => {
     const other = alone(at(LOCK), 1000, () => turn.promise);
     let isSaved = false;
     const third = trust({ ...publishAll(3), root: publishAll(1).root });
-    const saving = new TrustStore(directory, REALM).save(third).then(() => (isSaved = true));
+    const saving = save(new TrustStore(directory, REALM), third).then(() => (isSaved = true));
     await new Promise((resolve) => setTimeout(resolve, 50));
     expect(isSaved).toBe(false);
     turn.resolve(undefined);
@@ -241,7 +289,7 @@ describe('several at once', () => {
     for (const end of ends) expect(end).toMatch(/^\d+$/);
     const newest = (await load())?.timestamp?.role.version ?? 0;
     expect(newest).toBeGreaterThanOrEqual(Math.max(...ends.map(Number)));
-    await new TrustStore(directory, REALM).save(trust({ ...publishAll(newest + 1), root }));
+    await save(new TrustStore(directory, REALM), trust({ ...publishAll(newest + 1), root }));
     expect(readdirSync(directory)).toHaveLength(THERE.length);
   });
 });

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { afterAll, beforeEach, describe, expect, test } from 'vitest';
 import { TrustStore } from '../../../client/trust-store.ts';
 import { Updater } from '../../../client/updater.ts';
-import type { RealmState } from '../../../client/updater.ts';
+import type { RealmState } from '../../../client/reading.ts';
 import type { JsonObject } from '../../../manifest/json.ts';
 import { parseNamespace, parseSecretName } from '../../../manifest/names.ts';
 import { makeSigner } from '../../support/realm.ts';
@@ -25,7 +25,12 @@ let service: MemoryService;
 let updater: Updater;
 
 const open = (store: string): Promise<Updater> =>
-  Updater.open(service.realm.genesis.root, (realm) => new TrustStore(store, realm), service, clock);
+  Updater.open({
+    anchor: service.realm.genesis.root,
+    storeFor: (realm) => new TrustStore(store, realm),
+    transport: service,
+    clock,
+  });
 
 beforeEach(async () => {
   clock = new ManualClock();
@@ -37,17 +42,58 @@ const timestampOf = (state: RealmState): number | undefined => state.set.timesta
 const newestDb = (state: RealmState): number | undefined =>
   state.secrets.get(PAYMENTS)?.get(DB)?.newestVersion;
 
-test('a refresh verifies all of it, and renews the lease from when it was asked', async () => {
-  const asked = clock.boot();
-  service.gate = () => {
-    clock.advance(100);
-    return Promise.resolve();
-  };
+test('a refresh verifies all of it', async () => {
   const state = await updater.refresh();
   expect(newestDb(state)).toBe(1);
   expect(state.failures.size).toBe(0);
-  expect(state.leaseEnd).toBe(asked + 60_000);
+  expect(state.fleet?.pools.size).toBe(1);
   expect(updater.state.set).toBe(state.set);
+});
+
+describe('a lease is renewed', () => {
+  test('from when the nonce was sent, however long the answer takes', async () => {
+    await updater.refresh();
+    service.asked.length = 0;
+    const asked = clock.boot();
+    service.gate = () => {
+      clock.advance(100);
+      return Promise.resolve();
+    };
+    const { sentAt, state } = await updater.renew();
+    expect(sentAt).toBe(asked);
+    expect(newestDb(state)).toBe(1);
+    expect(service.asked).toEqual(['echo']);
+  });
+
+  test('only by an answer that names what is held: what moved is fetched first, and asked for again', async () => {
+    await updater.refresh();
+    service.put(await service.realm.put('payments', 'db'));
+    clock.advance(5000);
+    const { sentAt, state } = await updater.renew();
+    expect(newestDb(state)).toBe(2);
+    expect(sentAt).toBe(clock.boot());
+  });
+
+  test('not by an answer to another nonce', async () => {
+    await updater.refresh();
+    const old = await service.echo('0'.repeat(64));
+    service.echo = () => Promise.resolve(old);
+    await expect(updater.renew()).rejects.toMatchObject({ code: 'echo-mismatch' });
+  });
+
+  test('not by an older timestamp, and not for ever', async () => {
+    await updater.refresh();
+    const honest = service.echo;
+    const before = service.files.get('timestamp.json')!;
+    service.put(await service.realm.put('payments', 'db'));
+    await updater.refresh();
+    service.echo = (nonce) => {
+      const now = service.files.get('timestamp.json')!;
+      service.files.set('timestamp.json', before);
+      return honest(nonce).finally(() => service.files.set('timestamp.json', now));
+    };
+    await expect(updater.renew()).rejects.toMatchObject({ code: 'realm-moving' });
+  });
 });
 
 test('what did not change is not fetched again', async () => {
@@ -303,4 +349,20 @@ describe('what is kept on disk', () => {
     expect(timestampOf(restarted.state)).toBe(3);
     expect(restarted.state.secrets.size).toBe(0);
   });
+});
+
+test('a namespace that nobody here wants is not fetched', async () => {
+  const store = join(directory, String(++stores));
+  const picky = await Updater.open({
+    anchor: service.realm.genesis.root,
+    storeFor: (realm) => new TrustStore(store, realm),
+    transport: service,
+    clock,
+    wants: (namespace) => namespace !== PAYMENTS,
+  });
+  service.asked.length = 0;
+  const state = await picky.refresh();
+  expect(state.secrets.size).toBe(0);
+  expect(state.policies.has(PAYMENTS)).toBe(true);
+  expect(service.asked.filter((file) => file.endsWith('.payments.json'))).toEqual([]);
 });
