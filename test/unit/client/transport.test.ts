@@ -7,7 +7,8 @@ import type { AddressInfo } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { afterAll, beforeAll, beforeEach, describe, expect, test } from 'vitest';
 import { ClientError } from '../../../client/errors.ts';
-import { httpTransport, serviceUrl } from '../../../client/transport.ts';
+import { serviceAddress } from '../../../client/http.ts';
+import { httpTransport } from '../../../client/transport.ts';
 import type { Transport } from '../../../client/transport.ts';
 import { EXCHANGE_LIMITS, encodeNews } from '../../../manifest/realm/exchange.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -23,7 +24,7 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   clock = new ManualClock();
-  transport = httpTransport(`http://127.0.0.1:${(server.address() as AddressInfo).port}`, clock);
+  transport = httpTransport({ url: `http://127.0.0.1:${(server.address() as AddressInfo).port}` }, clock);
 });
 afterAll(() => {
   server.closeAllConnections();
@@ -47,11 +48,10 @@ describe('the service’s address', () => {
     ['http://localhost:7700/v1', 'http://localhost:7700'],
     ['http://[::1]:7700', 'http://[::1]:7700'],
   ])('%s', ([text, url]) => {
-    expect(serviceUrl(text!)).toBe(url);
+    expect(serviceAddress({ url: text! })).toEqual({ url });
   });
 
   test.for([
-    'https://127.0.0.1:7700',
     'http://10.0.0.1:7700',
     'http://0.0.0.0:7700',
     'http://[::]:7700',
@@ -63,7 +63,7 @@ describe('the service’s address', () => {
     '127.0.0.1:7700',
     '',
   ])('"%s" is refused', (text) => {
-    expect(() => serviceUrl(text)).toThrow(expect.objectContaining({ code: 'usage' }) as Error);
+    expect(() => serviceAddress({ url: text })).toThrow(expect.objectContaining({ code: 'usage' }) as Error);
   });
 });
 
@@ -146,7 +146,7 @@ describe('a file', () => {
   });
 
   test('nobody listens', async () => {
-    const nobody = httpTransport('http://127.0.0.1:1', clock);
+    const nobody = httpTransport({ url: 'http://127.0.0.1:1' }, clock);
     expect(await failure(nobody.metadata('f', 1))).toMatchObject({
       code: 'service-unreachable',
       message: 'no answer from http://127.0.0.1:1; is it running?',
@@ -158,13 +158,18 @@ describe('a refusal', () => {
   const typed = JSON.stringify({ code: 'floor-sank', message: 'it sank' });
 
   test.for<[number, string, string]>([
+    [401, 'token-refused', 'the service refused this host: it sank (floor-sank)'],
     [404, 'not-found', 'the service has no such file: it sank (floor-sank)'],
     [409, 'service-conflict', 'it sank (floor-sank)'],
     [400, 'service-refused', 'the service refused: it sank (floor-sank)'],
     [500, 'service-failed', 'the service failed: it sank (floor-sank)'],
   ])('%i is %s', async ([status, code, message]) => {
     body(typed, status);
-    expect(await failure(transport.metadata('f', 1))).toMatchObject({ code, message });
+    expect(await failure(transport.metadata('f', 1))).toMatchObject({
+      code,
+      message,
+      reason: 'floor-sank',
+    });
   });
 
   test.for<[string, string | Uint8Array]>([
@@ -181,28 +186,84 @@ describe('a refusal', () => {
   });
 });
 
+describe('a host shows who it is', () => {
+  const SERVICE_NOW = Date.UTC(2026, 0, 31, 13);
+  const tokens: string[] = [];
+  const refusals: unknown[] = [];
+  let isWorthIt: boolean;
+  const asHost = (): Transport =>
+    httpTransport({ url: transport.url }, clock, {
+      token: () => Promise.resolve(`token-${tokens.length + 1}`),
+      refused: (...why) => {
+        refusals.push(why);
+        return isWorthIt;
+      },
+    });
+
+  beforeEach(() => {
+    tokens.length = 0;
+    refusals.length = 0;
+    answer = ({ headers }, response) => {
+      tokens.push(headers.authorization ?? 'none');
+      const date = new Date(SERVICE_NOW).toUTCString();
+      if (tokens.length > 1) response.end('bytes');
+      else response.writeHead(401, { date }).end('{"code":"token-expired","message":"it has expired"}');
+    };
+  });
+
+  test('and again with another token, when the clock was the reason', async () => {
+    isWorthIt = true;
+    expect(String(await asHost().target('payments/a.db@1', 9))).toBe('bytes');
+    expect(tokens).toEqual(['Bearer token-1', 'Bearer token-2']);
+    expect(refusals).toEqual([['token-expired', SERVICE_NOW]]);
+  });
+
+  test('but not when it was another', async () => {
+    isWorthIt = false;
+    expect(await failure(asHost().postReceipts(['r']))).toMatchObject({
+      code: 'token-refused',
+      reason: 'token-expired',
+    });
+    expect(tokens).toHaveLength(1);
+  });
+
+  test('only where it must', async () => {
+    await failure(asHost().metadata('f', 9));
+    expect(tokens).toEqual(['none']);
+  });
+});
+
 describe('answers that are read', () => {
-  test.for(['', '{}', 'nonsense', '{"version":0,"timestamp":1}', '{"version":1,"timestamp":"1"}'])(
-    '"%s" is no answer to a publish',
-    async (text) => {
-      body(text);
-      const publish = { role: 'payments', metadata: Buffer.from('{}'), envelopes: [] };
-      await expect(transport.publish(publish)).rejects.toThrow(/json|published|not/i);
-    },
-  );
+  const publish = {
+    roles: [{ name: 'payments', metadata: Buffer.from('{}') }],
+    files: [Buffer.from('e')],
+  };
+
+  test.for([
+    '',
+    '{}',
+    'nonsense',
+    '{"roles":{"a":1},"snapshot":0,"timestamp":1}',
+    '{"roles":{"a":"1"},"snapshot":1,"timestamp":1}',
+  ])('"%s" is no answer to a publish', async (text) => {
+    body(text);
+    await expect(transport.publish(publish)).rejects.toThrow(/json|published|not/i);
+  });
 
   test('a publish is sent as JSON, with its files in base64', async () => {
     const received = Promise.withResolvers<string>();
     answer = (request, response) => {
       void text(request).then(received.resolve);
-      response.end('{"version":3,"timestamp":9}');
+      response.end('{"roles":{"payments":3},"snapshot":8,"timestamp":9}');
     };
-    const publish = { role: 'payments', metadata: Buffer.from('{}'), envelopes: [Buffer.from('e')] };
-    expect(await transport.publish(publish)).toEqual({ version: 3, timestamp: 9 });
+    expect(await transport.publish(publish)).toEqual({
+      roles: new Map([['payments', 3]]),
+      snapshot: 8,
+      timestamp: 9,
+    });
     expect(JSON.parse(await received.promise)).toEqual({
-      role: 'payments',
-      metadata: 'e30=',
-      envelopes: ['ZQ=='],
+      roles: [{ name: 'payments', metadata: 'e30=' }],
+      files: ['ZQ=='],
     });
   });
 
