@@ -1,8 +1,11 @@
 // The top of the realm as of one commit, read back from the store and verified again: root, timestamp, snapshot and
-// targets. Expiry does not matter here, for a realm whose files ran out must still be there to be renewed. Namespace
+// targets. Expiry does not matter here, for a realm whose files ran out must still be there to be renewed. The other
 // roles are read when one is needed, so that memory does not grow with their number.
 import { ManifestError } from '../manifest/errors.ts';
-import { checkFile } from '../manifest/tuf/metadata.ts';
+import type { RealmId } from '../manifest/names.ts';
+import { realmId } from '../manifest/realm/realm.ts';
+import { checkFile, sha256 } from '../manifest/tuf/metadata.ts';
+import type { Verified } from '../manifest/tuf/metadata.ts';
 import { parseTargets } from '../manifest/tuf/targets.ts';
 import type { Targets } from '../manifest/tuf/targets.ts';
 import { trustRoot, updateSnapshot, updateTargets, updateTimestamp } from '../manifest/tuf/trusted-set.ts';
@@ -17,6 +20,7 @@ export type CompleteSet = Required<TrustedSet>;
 export interface Current {
   /** The commit that wrote `set.timestamp`. */
   readonly revision: number;
+  readonly realm: RealmId;
   readonly set: CompleteSet;
 }
 
@@ -29,31 +33,37 @@ export function complete({ root, timestamp, snapshot, targets }: TrustedSet): Co
 /** @throws ServiceError store-corrupt */
 export async function readCurrent(store: Store, timestamp: Stored): Promise<Current> {
   return ourOwn(async () => {
-    const root = await read(store, FIRST_ROOT_KEY);
-    const dated = updateTimestamp(trustRoot(root), timestamp.value);
+    const first = trustRoot(await read(store, FIRST_ROOT_KEY));
+    const dated = updateTimestamp(first, timestamp.value);
     const { version = 0 } = dated.timestamp?.role.snapshot ?? {};
     const listed = complete(updateSnapshot(dated, await read(store, roleKey('snapshot', version))));
     const targets = await read(store, roleKey('targets', storedVersion(listed, 'targets')));
-    return { revision: timestamp.revision, set: complete(updateTargets(listed, 'targets', targets)) };
+    return {
+      revision: timestamp.revision,
+      realm: realmId(first.root),
+      set: complete(updateTargets(listed, 'targets', targets)),
+    };
   });
 }
 
 /**
- * A namespace as it was accepted; absent before its first publish. Its signatures are not asked again: when targets
- * has given the namespace other keys since, what was published before must still bind its successor.
+ * A role as it was accepted; absent before its first publish. Its signatures are not asked again: when its delegator has
+ * given it other keys since, what was published before must still bind its successor.
  * @throws ServiceError store-corrupt
  */
-export async function readNamespace(
+export async function readRole(
   store: Store,
   { set }: Current,
   name: string,
-): Promise<Targets | undefined> {
+): Promise<Verified<Targets> | undefined> {
+  if (name === 'targets') return set.targets.get(name);
   const meta = set.snapshot.role.roles.get(name);
   if (!meta) return undefined;
   return ourOwn(async () => {
     const bytes = await read(store, roleKey(name, meta.version));
     checkFile(bytes, meta, name);
-    return parseTargets(bytes).role;
+    const { file, role } = parseTargets(bytes);
+    return { bytes, sha256: sha256(bytes), raw: file.raw, role };
   });
 }
 

@@ -11,8 +11,16 @@ export type ServiceCode =
   | 'realm-missing'
   | 'role-not-publishable'
   | 'online-keys-mismatch'
-  | 'envelope-missing'
-  | 'envelope-unlisted'
+  | 'file-missing'
+  | 'file-unlisted'
+  | 'floor-behind'
+  | 'floor-ahead'
+  | 'epoch-superseded'
+  | 'host-vanished'
+  | 'token-missing'
+  | 'token-replayed'
+  | 'tokens-exhausted'
+  | 'join-exists'
   | 'request-malformed'
   | 'body-too-large'
   | 'media-type-unsupported'
@@ -42,15 +50,24 @@ const STATUS: Readonly<Partial<Record<ServiceCode | ManifestCode, number>>> = {
   'json-not-canonical': 400,
   'metadata-malformed': 400,
   'request-malformed': 400,
+  'token-missing': 401,
+  'token-malformed': 401,
+  'token-expired': 401,
+  'token-early': 401,
+  'token-replayed': 401,
+  'host-unknown': 401,
+  'host-removed': 401,
   'signature-threshold': 403,
   'not-found': 404,
   'realm-missing': 404,
   'role-unknown': 404,
   conflict: 409,
   'realm-exists': 409,
+  'join-exists': 409,
   'json-too-large': 413,
   'body-too-large': 413,
   'media-type-unsupported': 415,
+  'tokens-exhausted': 429,
   internal: 500,
   'store-corrupt': 500,
   'store-failed': 503,

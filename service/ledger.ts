@@ -1,19 +1,20 @@
 // How the realm moves from one state to the next in the store. A change is planned on the current state and
-// committed whole by compare-and-set on the timestamp: role, snapshot, timestamp and envelopes, or nothing. Changes
+// committed whole by compare-and-set on the timestamp: roles, snapshot, timestamp and files, or nothing. Changes
 // are made one after another; should another replica be faster, the change is planned again on what it left.
+import type { RealmId } from '../manifest/names.ts';
 import { ServiceError } from './errors.ts';
 import { readCurrent } from './current.ts';
 import type { CompleteSet, Current } from './current.ts';
 import { TIMESTAMP_KEY, roleKey } from './keys.ts';
 import type { RoleFile } from './online-roles.ts';
-import type { Envelopes } from './publication.ts';
-import type { Commit, Entry, Store } from './store/store.ts';
+import type { Commit, Entry, Store, Stored } from './store/store.ts';
+import type { StoredFiles } from './uploads.ts';
 
 /** The next state, and what one commit stores besides its timestamp and snapshot. */
 export interface Plan {
   readonly next: CompleteSet;
   readonly changed: readonly RoleFile[];
-  readonly envelopes: Envelopes;
+  readonly files: StoredFiles;
 }
 
 /** How many versions of a role are kept, for clients in the middle of a refresh. */
@@ -23,6 +24,8 @@ const ATTEMPTS = 5;
 export class Ledger {
   readonly #store: Store;
   #loaded: { readonly revision: number; readonly current: Promise<Current> } | undefined;
+  /** What this process is committing, or committed last: it was verified as it was planned, and is not read back. */
+  #own: Omit<Current, 'revision'> | undefined;
   #lastTurn: Promise<unknown> = Promise.resolve();
 
   constructor(store: Store) {
@@ -34,7 +37,7 @@ export class Ledger {
     const timestamp = await this.#store.get(TIMESTAMP_KEY);
     if (!timestamp) return undefined;
     if (this.#loaded?.revision !== timestamp.revision) {
-      const current = readCurrent(this.#store, timestamp);
+      const current = this.#read(timestamp);
       this.#loaded = { revision: timestamp.revision, current };
       // A store that failed once is asked again.
       current.catch(() => (this.#loaded = undefined));
@@ -49,10 +52,18 @@ export class Ledger {
     return current;
   }
 
+  async #read(timestamp: Stored): Promise<Current> {
+    const isOwn = this.#own && Buffer.compare(this.#own.set.timestamp.bytes, timestamp.value) === 0;
+    return isOwn && this.#own
+      ? { ...this.#own, revision: timestamp.revision }
+      : readCurrent(this.#store, timestamp);
+  }
+
   /** Commits the first state. @throws ServiceError realm-exists */
-  begin(root: Entry, plan: Plan): Promise<void> {
+  begin(root: Entry, realm: RealmId, plan: Plan): Promise<void> {
     return this.#inTurn(async () => {
       if (await this.find()) throw new ServiceError('realm-exists', 'this service has its realm already');
+      this.#own = { realm, set: topOf(plan.next) };
       await this.#store.commit(commitOf(plan, undefined, [root]));
     });
   }
@@ -69,6 +80,7 @@ export class Ledger {
         const planned = await plan(current);
         if (!planned) return current.set;
         const isLast = attempt === ATTEMPTS;
+        this.#own = { realm: current.realm, set: topOf(planned.next) };
         if (await this.#tryCommit(commitOf(planned, current), isLast)) return planned.next;
       }
     });
@@ -91,9 +103,15 @@ export class Ledger {
   }
 }
 
+/** Without the roles that a plan happened to touch. */
+function topOf(set: CompleteSet): CompleteSet {
+  const targets = set.targets.get('targets');
+  return { ...set, targets: new Map(targets && [['targets', targets]]) };
+}
+
 /** The timestamp's revision stands for the whole state, since no commit leaves it out. */
 function commitOf(
-  { next, changed, envelopes }: Plan,
+  { next, changed, files: stored }: Plan,
   current: Current | undefined,
   more: readonly Entry[] = [],
 ): Commit {
@@ -105,12 +123,12 @@ function commitOf(
     expect: [{ key: TIMESTAMP_KEY, revision: current?.revision ?? 0 }],
     put: [
       ...more,
-      ...envelopes.put,
+      ...stored.put,
       ...files.map((file) => ({ key: roleKey(file.name, file.version), value: file.bytes })),
       { key: TIMESTAMP_KEY, value: next.timestamp.bytes },
     ],
     remove: [
-      ...envelopes.remove,
+      ...stored.remove,
       ...outdated.map(({ name, version }) => roleKey(name, version - KEPT_VERSIONS)),
     ],
   };

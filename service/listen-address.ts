@@ -1,4 +1,4 @@
-// Where the service listens. It speaks plain HTTP for now, so only to its own machine.
+// Where the service listens: anywhere with TLS, on its own machine only with plain HTTP.
 import { isIP } from 'node:net';
 import { ServiceError } from './errors.ts';
 
@@ -15,15 +15,19 @@ export function parseListenAddress(text: string): ListenAddress {
   if (isIP(host) !== (six === undefined ? 4 : 6) || Number(port) > 65_535) {
     throw new ServiceError('config-invalid', `${text} is no address like 127.0.0.1:7700 or [::1]:7700`);
   }
-  if (host !== '::1' && !host.startsWith('127.')) {
-    throw new ServiceError(
-      'config-invalid',
-      `${text} is not a loopback address: the service speaks plain HTTP for now, so it listens on 127.0.0.1 or ::1 only`,
-    );
-  }
   return { host, port: Number(port) };
 }
 
-export function urlOf({ host, port }: ListenAddress): string {
-  return `http://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
+/** @throws ServiceError config-invalid */
+export function checkPlain(address: ListenAddress): void {
+  const { host } = address;
+  if (host === '::1' || (isIP(host) === 4 && host.startsWith('127.'))) return;
+  throw new ServiceError(
+    'config-invalid',
+    `${urlOf(address, 'http')} is not a loopback address: plain HTTP is for 127.0.0.1 or ::1 only`,
+  );
+}
+
+export function urlOf({ host, port }: ListenAddress, scheme: 'http' | 'https'): string {
+  return `${scheme}://${isIP(host) === 6 ? `[${host}]` : host}:${port}`;
 }

@@ -2,6 +2,7 @@
 // runs: what the service publishes is, by construction, what a client accepts. Pure: keys and a time are passed in.
 import type { JsonObject } from '../manifest/json.ts';
 import { leaseMs, timestampLifetimeMs } from '../manifest/realm/lease.ts';
+import { delegatorOf } from '../manifest/realm/realm.ts';
 import { formatInstant, object } from '../manifest/shape.ts';
 import { SPEC_VERSION, sha256, signMetadata } from '../manifest/tuf/metadata.ts';
 import type { Header, Signer, Verified } from '../manifest/tuf/metadata.ts';
@@ -26,7 +27,7 @@ export interface RoleFile {
 const SNAPSHOT_LIFETIME_MS = 30 * 24 * 3600_000;
 
 /**
- * The state after `changed`: a new timestamp, and a new snapshot unless nothing changed and the old one will do.
+ * The state after `changed`, each after the role that delegates to it: a new timestamp, and a new snapshot unless nothing changed and the old one will do.
  * @throws ManifestError whatever a client would say to these files
  */
 export function nextState(
@@ -44,7 +45,14 @@ export function nextState(
   const version = (set.timestamp?.role.version ?? 0) + 1;
   const timestamp = signTimestamp(signers.timestamp, version, snapshot, lease, now);
   const base = updateSnapshot(updateTimestamp(set, timestamp, now), snapshot.bytes, now);
-  return complete(changed.reduce((next, { name, bytes }) => updateTargets(next, name, bytes, now), base));
+  return complete(
+    changed.reduce((next, { name, bytes }) => updateTargets(next, name, bytes, now, delegatorIn(name)), base),
+  );
+}
+
+/** Left out for `targets`, which root delegates. */
+function delegatorIn(name: string): string | undefined {
+  return name === 'targets' ? undefined : delegatorOf(name);
 }
 
 /** Whether hosts may still be given this timestamp, or a newer one must be signed first. */

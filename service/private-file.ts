@@ -20,8 +20,11 @@ import { ServiceError } from './errors.ts';
 export function openKeyFile(path: string, type: 'ed25519' | 'ec', make: () => KeyObject): KeyObject {
   if (!existsSync(path)) {
     const der = make().export({ format: 'der', type: 'pkcs8' });
-    writePrivateFile(path, der);
-    der.fill(0);
+    try {
+      writePrivateFile(path, der);
+    } finally {
+      der.fill(0);
+    }
   }
   const der = readPrivateFile(path);
   try {
@@ -46,7 +49,17 @@ export function readPrivateFile(path: string): Buffer {
   throw new ServiceError('config-invalid', `${path} is open to others; it must have mode 0600`);
 }
 
+/** @throws ServiceError config-invalid */
 export function writePrivateFile(path: string, bytes: Uint8Array): void {
+  try {
+    replaceFile(path, bytes);
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    throw new ServiceError('config-invalid', `${path} cannot be written (${why})`, { cause: error });
+  }
+}
+
+function replaceFile(path: string, bytes: Uint8Array): void {
   const file = openSync(`${path}.new`, 'w', 0o600);
   try {
     writeSync(file, bytes);

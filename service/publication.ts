@@ -1,25 +1,28 @@
-// What the service asks of a new targets role beyond a client's own checks: that it follows the one before it, takes
-// nothing back that was promised, and arrives with exactly the envelopes it newly lists. Pure: the outcome is what
-// to store and what to drop.
+// What the service asks of the next version of a role beyond a client's own checks: that it follows the one before it, takes
+// nothing back that was promised, and fits the roles beside it. Pure: one function for each kind of role; `review.ts`
+// gives them what they compare. `fleet` and `fleet-hosts` are in `fleet-publication.ts`.
 import { ManifestError } from '../manifest/errors.ts';
-import type { Publish } from '../manifest/realm/exchange.ts';
-import { namespaces } from '../manifest/realm/realm.ts';
+import type { Namespace } from '../manifest/names.ts';
+import { currentEpoch } from '../manifest/realm/fleet.ts';
+import type { Fleet } from '../manifest/realm/fleet.ts';
+import type { Policy } from '../manifest/realm/policy.ts';
+import { readRealm } from '../manifest/realm/realm.ts';
+import { isRevoked } from '../manifest/realm/revocation.ts';
+import { checkWithdrawalSuccession, readWithdrawals } from '../manifest/realm/revoker.ts';
+import type { Withdrawals } from '../manifest/realm/revoker.ts';
 import { readSecrets } from '../manifest/realm/secret.ts';
 import type { LiveVersion, Secret } from '../manifest/realm/secret.ts';
 import { checkSuccession, liveVersions } from '../manifest/realm/succession.ts';
-import { parseNamespace } from '../manifest/names.ts';
-import type { SecretName } from '../manifest/names.ts';
-import { checkFile, sha256 } from '../manifest/tuf/metadata.ts';
 import type { Verified } from '../manifest/tuf/metadata.ts';
 import type { Targets } from '../manifest/tuf/targets.ts';
 import { ServiceError } from './errors.ts';
-import { envelopeKey } from './keys.ts';
-import type { Entry } from './store/store.ts';
+import { newlyListed } from './uploads.ts';
+import type { Listing } from './uploads.ts';
 
-export interface Envelopes {
-  readonly put: readonly Entry[];
-  /** Keys of envelopes that nobody lists any more. */
-  readonly remove: readonly string[];
+/** A role before and after. */
+export interface Step {
+  readonly old: Verified<Targets> | undefined;
+  readonly next: Verified<Targets>;
 }
 
 /** @throws ServiceError conflict; ManifestError version-mismatch */
@@ -32,9 +35,9 @@ export function checkVersionFollows(name: string, version: number, stored: numbe
   }
 }
 
-/** The top-level targets: delegates to namespaces, loses none, and lists no file itself. */
-export function reviewTargets(old: Verified<Targets> | undefined, next: Verified<Targets>): void {
-  namespaces(next);
+/** The top-level targets: delegates to fleet and namespaces, loses none, and lists no file itself. */
+export function reviewTargets({ old, next }: Step): void {
+  readRealm(next);
   if (next.role.targets.size > 0) {
     throw new ManifestError('path-outside-role', 'targets lists no files: each belongs to a namespace');
   }
@@ -45,46 +48,65 @@ export function reviewTargets(old: Verified<Targets> | undefined, next: Verified
   }
 }
 
-/** A namespace: succeeds the stored one, and each envelope is either there already or in this publish. */
-export function reviewNamespace(old: Targets | undefined, next: Targets, publish: Publish): Envelopes {
-  const namespace = parseNamespace(publish.role);
-  const before = old ? readSecrets(old, namespace) : new Map<SecretName, Secret>();
-  const after = readSecrets(next, namespace);
-  checkSuccession(before, after);
-  const stored = liveByKey(before);
-  const listed = liveByKey(after);
-  const fresh = [...listed].filter(([key]) => !stored.has(key));
-  return {
-    put: takeEnvelopes(fresh, publish.envelopes),
-    remove: [...stored.keys()].filter((key) => !listed.has(key)),
-  };
+/** What stands beside a namespace. */
+export interface Surroundings {
+  readonly policy: Policy;
+  readonly fleet: Fleet;
+  readonly withdrawals: Withdrawals;
 }
 
-/** An envelope nobody lists is refused: the service stores only what somebody signed for. */
-export function refuseEnvelopes(envelopes: readonly Uint8Array[]): void {
-  if (envelopes.length > 0) {
-    throw new ServiceError('envelope-unlisted', 'an envelope came that no version newly lists');
+/** A namespace: succeeds the stored one, stays below its revoker's floor, and is encrypted to whom it may be now. */
+export function reviewNamespace(namespace: Namespace, { old, next }: Step, beside: Surroundings): Listing {
+  const secrets = readSecrets(next.role, namespace);
+  const former = old ? readSecrets(old.role, namespace) : new Map<never, Secret>();
+  checkSuccession(former, secrets);
+  const [before, after] = [allLive(former.values()), allLive(secrets.values())];
+  for (const secret of secrets.values()) checkFloor(secret, beside.withdrawals);
+  for (const live of newlyListed(before, after)) checkRecipients(live, beside);
+  return { before, after };
+}
+
+function checkFloor(secret: Secret, withdrawals: Withdrawals): void {
+  const floor = withdrawals.get(secret.name);
+  const dead = floor && liveVersions(secret).find(({ version }) => isRevoked(floor, version));
+  if (dead) {
+    throw new ServiceError(
+      'floor-behind',
+      `${dead.path} was taken back by the revoker; drop it and sign again`,
+    );
   }
 }
 
-function takeEnvelopes(
-  fresh: readonly (readonly [string, LiveVersion])[],
-  envelopes: readonly Uint8Array[],
-): readonly Entry[] {
-  const bySha256 = new Map(envelopes.map((envelope) => [sha256(envelope), envelope]));
-  const put = fresh.map(([key, live]) => {
-    const value = bySha256.get(live.sha256);
-    if (!value) {
-      throw new ServiceError('envelope-missing', `${live.path}: no envelope came with the sha256 it lists`);
-    }
-    checkFile(value, live, live.path);
-    return { key, value };
-  });
-  const wanted = new Set(fresh.map(([, live]) => live.sha256));
-  refuseEnvelopes([...bySha256].filter(([hash]) => !wanted.has(hash)).map(([, envelope]) => envelope));
-  return put;
+/** Each allowed pool's current epoch can read it, and no other epoch of any pool. */
+function checkRecipients({ path, keys }: LiveVersion, { policy, fleet }: Surroundings): void {
+  const current = policy.pools.map((pool) => currentEpoch(fleet, pool));
+  const missing = current.find(
+    ({ kid, epoch }) => !keys.some((key) => key.kid === kid && key.epoch === epoch),
+  );
+  const others = keys.filter(({ kid, epoch }) => epoch > 0 && !current.some((pool) => pool.kid === kid));
+  if (!missing && others.length === 0) return;
+  throw new ServiceError(
+    'epoch-superseded',
+    `${path} is not encrypted to the current epoch of each pool of its namespace, and to no other pool; encrypt again`,
+  );
 }
 
-function liveByKey(secrets: ReadonlyMap<SecretName, Secret>): ReadonlyMap<string, LiveVersion> {
-  return new Map([...secrets.values()].flatMap(liveVersions).map((live) => [envelopeKey(live), live]));
+/** A revoker: takes back ever more, and nothing that was never published. */
+export function reviewRevoker({ old, next }: Step, secrets: ReadonlyMap<string, Secret>): void {
+  const withdrawals = readWithdrawals(next);
+  checkWithdrawalSuccession(old ? readWithdrawals(old) : new Map(), withdrawals);
+  for (const [name, { revokedThrough, revoked, grants }] of withdrawals) {
+    const newest = secrets.get(name)?.newestVersion ?? 0;
+    const highest = Math.max(revokedThrough, ...revoked, ...grants.values());
+    if (highest > newest) {
+      throw new ServiceError(
+        'floor-ahead',
+        `${name} is at version ${newest}: ${highest} cannot be taken back`,
+      );
+    }
+  }
+}
+
+function allLive(secrets: Iterable<Secret>): readonly LiveVersion[] {
+  return [...secrets].flatMap(liveVersions);
 }

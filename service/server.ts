@@ -1,16 +1,27 @@
 // The HTTP server: routes over a repository, with every limit and timeout written down. Bodies stay raw bytes, so
-// that manifest's own parsers apply their limits; every error leaves as `{code, message}`.
+// that manifest's own parsers apply their limits; every error leaves as `{code, message}`, every answer with the
+// service's own time, by which hosts reckon that have another.
 import fastify from 'fastify';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOptions } from 'fastify';
 import { EXCHANGE_LIMITS } from '../manifest/realm/exchange.ts';
+import type { Authentication } from './authentication.ts';
+import type { Clock } from './clock.ts';
 import { ServiceError, answerTo } from './errors.ts';
 import type { FanOut } from './fan-out.ts';
+import type { JoinDesk } from './joins.ts';
 import type { Log } from './log.ts';
+import type { MemberList } from './members.ts';
+import type { ReceiptBook } from './receipts.ts';
 import type { Repository } from './repository.ts';
+import { echoRoute } from './routes/echo.ts';
 import { eventsRoute } from './routes/events.ts';
+import { joinRoutes } from './routes/joins.ts';
 import { metadataRoutes } from './routes/metadata.ts';
 import { publishRoute } from './routes/publish.ts';
 import { realmRoutes } from './routes/realm.ts';
+import { receiptRoutes } from './routes/receipts.ts';
+import type { TlsIdentity } from './tls-identity.ts';
+import { tlsOptions } from './tls-options.ts';
 
 /** Milliseconds, bytes and counts. */
 const HTTP_LIMITS = {
@@ -19,7 +30,8 @@ const HTTP_LIMITS = {
   requestTimeout: 30_000,
   /** Without a byte either way; event streams are exempt, since keep-alives and the backlog limit watch over them. */
   connectionTimeout: 60_000,
-  keepAliveTimeout: 60_000,
+  /** Longer than clients leave a connection idle: the next call of an operator or a host pays no handshake. */
+  keepAliveTimeout: 16 * 60_000,
   maxHeaderSize: 8 << 10,
   /** `SHA256.NAME@VERSION` has at most 64 + 1 + 128 + 1 + 15 characters. */
   maxParamLength: 256,
@@ -28,11 +40,18 @@ const HTTP_LIMITS = {
 
 export interface ServerParts {
   readonly repository: Repository;
+  readonly members: MemberList;
+  readonly authentication: Authentication;
   readonly fanOut: FanOut;
+  readonly book: ReceiptBook;
+  readonly desk: JoinDesk;
+  readonly clock: Clock;
   readonly log: Log;
 }
 
-export function makeServer({ repository, fanOut, log }: ServerParts): FastifyInstance {
+/** Plain HTTP without `tls`. */
+export function makeServer(parts: ServerParts, tls: TlsIdentity | undefined): FastifyInstance {
+  const { repository, authentication, fanOut, desk, clock, log } = parts;
   const { headersTimeout, maxHeaderSize, maxParamLength, connections, ...timeouts } = HTTP_LIMITS;
   const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const { status, body } = answerTo(error);
@@ -40,15 +59,15 @@ export function makeServer({ repository, fanOut, log }: ServerParts): FastifyIns
     log('refused', { route, status, code: body.code, ...(status === 500 ? { error: String(error) } : {}) });
     void reply.code(status).send(body);
   };
-  const app = fastify({
+  const options = {
     ...timeouts,
     bodyLimit: EXCHANGE_LIMITS.body,
-    forceCloseConnections: 'idle',
+    forceCloseConnections: 'idle' as const,
     exposeHeadRoutes: false,
     routerOptions: { maxParamLength },
-    http: { headersTimeout, maxHeaderSize },
     frameworkErrors: refuse,
-  });
+  };
+  const app = listener(options, { headersTimeout, maxHeaderSize }, tls);
   app.server.maxConnections = connections;
   app.removeAllContentTypeParsers();
   app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) =>
@@ -59,13 +78,34 @@ export function makeServer({ repository, fanOut, log }: ServerParts): FastifyIns
     request.body ??= Buffer.alloc(0);
     done();
   });
+  app.addHook('onRequest', (_request, reply, done) => {
+    reply.raw.sendDate = false;
+    reply.raw.setHeader('date', new Date(clock.now()).toUTCString());
+    done();
+  });
   app.setErrorHandler(refuse);
   app.setNotFoundHandler(() => {
     throw new ServiceError('not-found', 'this service has no such resource');
   });
-  metadataRoutes(app, repository);
+  metadataRoutes(app, repository, authentication);
+  echoRoute(app, repository);
   publishRoute(app, repository, log);
   realmRoutes(app, repository, fanOut, log);
-  eventsRoute(app, repository, fanOut);
+  eventsRoute(app, repository, authentication, fanOut);
+  receiptRoutes(app, parts);
+  joinRoutes(app, desk, log);
+  return app;
+}
+
+function listener(
+  options: FastifyServerOptions,
+  http: { readonly headersTimeout: number; readonly maxHeaderSize: number },
+  tls: TlsIdentity | undefined,
+): FastifyInstance {
+  if (!tls) return fastify({ ...options, http });
+  const https = tlsOptions(tls);
+  // The routes do not depend on what kind of server listens; the types of fastify do.
+  const app = fastify({ ...options, https: { ...https, ...http } } as FastifyServerOptions);
+  https.key.fill(0);
   return app;
 }

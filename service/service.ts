@@ -4,22 +4,30 @@ import { mkdirSync, statSync } from 'node:fs';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
+import { Authentication } from './authentication.ts';
 import type { Clock } from './clock.ts';
 import { ServiceError } from './errors.ts';
 import { FanOut } from './fan-out.ts';
-import type { FanOutLimits } from './fan-out.ts';
-import { urlOf } from './listen-address.ts';
+import type { FanOutLimits, NewsSource } from './fan-out.ts';
+import { JoinDesk } from './joins.ts';
+import { checkPlain, urlOf } from './listen-address.ts';
 import type { ListenAddress } from './listen-address.ts';
 import type { Log } from './log.ts';
+import { MemberList } from './members.ts';
 import { openOnlineKeys } from './online-keys.ts';
+import { ReceiptBook } from './receipts.ts';
 import { Repository } from './repository.ts';
 import { makeServer } from './server.ts';
+import { Inbox } from './store/inbox.ts';
 import { openSqliteStore } from './store/sqlite.ts';
+import { openTlsIdentity } from './tls-identity.ts';
 
 export interface ServiceOptions {
   /** The state directory, made with mode 0700 if it is not there. */
   readonly data: string;
   readonly listen: ListenAddress;
+  /** Plain HTTP instead of HTTPS, on a loopback address. */
+  readonly http?: boolean;
   readonly clock: Clock;
   readonly log: Log;
   readonly fanOut?: FanOutLimits;
@@ -27,6 +35,8 @@ export interface ServiceOptions {
 
 export interface RunningService extends AsyncDisposable {
   readonly url: string;
+  /** Of HTTPS: by which clients know the service. */
+  readonly pin: string | undefined;
 }
 
 /** How long requests in flight may take to finish when the service closes. */
@@ -34,19 +44,33 @@ const CLOSING_MS = 1000;
 
 /** @throws ServiceError config-invalid, listen-failed, online-keys-mismatch, store-* */
 export async function startService(options: ServiceOptions): Promise<RunningService> {
-  const { data, listen, clock, log } = options;
+  const { data, listen, http = false, clock, log } = options;
+  if (http) checkPlain(listen);
   await using opened = new AsyncDisposableStack();
   preparePrivateDirectory(data);
   const store = openSqliteStore(join(data, 'store.sqlite'));
   opened.defer(() => store.close());
+  const inbox = new Inbox(join(data, 'inbox.sqlite'));
+  opened.defer(() => inbox.close());
+  const tls = http ? undefined : await openTlsIdentity(data);
   const repository = await Repository.open(store, openOnlineKeys(data), clock);
-  const fanOut = new FanOut(repository, clock, log, options.fanOut);
-  const server = makeServer({ repository, fanOut, log });
+  const members = new MemberList(repository);
+  const authentication = opened.use(new Authentication(members, clock));
+  const source: NewsSource = {
+    news: (since) => repository.news(since),
+    watch: (listener) => repository.watch(listener),
+    members: () => members.read(),
+  };
+  const fanOut = new FanOut(source, clock, log, options.fanOut);
+  const book = new ReceiptBook(inbox, clock);
+  const desk = new JoinDesk(inbox, members, clock);
+  const server = makeServer({ repository, members, authentication, fanOut, book, desk, clock, log }, tls);
   opened.defer(() => closeServer(server, clock));
+  opened.use(book);
   opened.use(fanOut);
-  const url = await listenOn(server, listen);
+  const url = await listenOn(server, listen, http ? 'http' : 'https');
   const running = opened.move();
-  return { url, [Symbol.asyncDispose]: () => running.disposeAsync() };
+  return { url, pin: tls?.pin, [Symbol.asyncDispose]: () => running.disposeAsync() };
 }
 
 function preparePrivateDirectory(path: string): void {
@@ -59,17 +83,21 @@ function preparePrivateDirectory(path: string): void {
   throw new ServiceError('config-invalid', `${path} is open to others; the state directory has mode 0700`);
 }
 
-async function listenOn(server: FastifyInstance, { host, port }: ListenAddress): Promise<string> {
+async function listenOn(
+  server: FastifyInstance,
+  { host, port }: ListenAddress,
+  scheme: 'http' | 'https',
+): Promise<string> {
   try {
     await server.listen({ host, port });
   } catch (error) {
     const why = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
-    throw new ServiceError('listen-failed', `cannot listen on ${urlOf({ host, port })} (${why})`, {
+    throw new ServiceError('listen-failed', `cannot listen on ${urlOf({ host, port }, scheme)} (${why})`, {
       cause: error,
     });
   }
   const { port: bound } = server.server.address() as AddressInfo;
-  return urlOf({ host, port: bound });
+  return urlOf({ host, port: bound }, scheme);
 }
 
 async function closeServer(server: FastifyInstance, clock: Clock): Promise<void> {

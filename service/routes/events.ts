@@ -1,12 +1,19 @@
 // GET /v1/events: server-sent events. The id of an event is the store's revision; a client that comes back with it
-// in Last-Event-ID gets what it missed, merged into one event.
+// in Last-Event-ID gets what it missed, merged into one event. For hosts of the realm, as long as they are.
 import type { FastifyInstance } from 'fastify';
+import type { Authentication } from '../authentication.ts';
 import type { FanOut } from '../fan-out.ts';
 import type { Repository } from '../repository.ts';
 
-export function eventsRoute(app: FastifyInstance, repository: Repository, fanOut: FanOut): void {
+export function eventsRoute(
+  app: FastifyInstance,
+  repository: Repository,
+  authentication: Authentication,
+  fanOut: FanOut,
+): void {
   app.get('/v1/events', async (request, reply) => {
     fanOut.checkRoom();
+    const { kid } = await authentication.host(request.headers.authorization);
     // While this can still be answered with an error: without a realm there is no news.
     await repository.timestamp();
     reply.hijack();
@@ -16,7 +23,7 @@ export function eventsRoute(app: FastifyInstance, repository: Repository, fanOut
       'cache-control': 'no-store',
       connection: 'close',
     });
-    fanOut.subscribe(reply.raw, revisionIn(request.headers['last-event-id']));
+    fanOut.subscribe(reply.raw, kid, revisionIn(request.headers['last-event-id']));
   });
 }
 

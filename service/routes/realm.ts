@@ -1,6 +1,6 @@
 // POST /v1/realm: the realm's birth, once in the life of a service; and GET /v1/health.
 import type { FastifyInstance } from 'fastify';
-import { parseGenesis } from '../../manifest/realm/exchange.ts';
+import { encodePublished, parseGenesis } from '../../manifest/realm/exchange.ts';
 import type { FanOut } from '../fan-out.ts';
 import type { Log } from '../log.ts';
 import type { Repository } from '../repository.ts';
@@ -10,7 +10,7 @@ export function realmRoutes(app: FastifyInstance, repository: Repository, fanOut
     const genesis = parseGenesis(body);
     const published = await repository.create(genesis);
     log('realm-created', { lease: genesis.lease });
-    return reply.code(201).send(published);
+    return reply.code(201).send(encodePublished(published));
   });
 
   app.get('/v1/health', async () => ({ realm: await repository.exists(), streams: fanOut.size }));

@@ -1,18 +1,14 @@
-// The embedded store: one SQLite file in WAL mode with synchronous=FULL, so that a commit has reached the disk
-// before it returns. The file is locked for as long as it is open; a second process is refused. The caller sees to
-// it that the directory is private.
-import { closeSync, openSync } from 'node:fs';
-import { DatabaseSync } from 'node:sqlite';
-import type { StatementSync } from 'node:sqlite';
-import { LapseError } from '../../manifest/errors.ts';
+// The embedded store: one SQLite file (`database.ts` says how it is opened), a table of entries and one of what each
+// commit touched.
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import { ServiceError } from '../errors.ts';
+import { openDatabase, settle, transaction } from './database.ts';
 import type { Change, Commit, Store, Stored } from './store.ts';
 
 const SCHEMA_VERSION = 1;
 const SCHEMA = `
   CREATE TABLE entry (key TEXT PRIMARY KEY, value BLOB NOT NULL, revision INTEGER NOT NULL) STRICT;
   CREATE TABLE change (revision INTEGER, key TEXT, PRIMARY KEY (revision, key)) STRICT, WITHOUT ROWID;
-  PRAGMA user_version = ${SCHEMA_VERSION};
 `;
 
 /** How many commits back a stream can resume. */
@@ -20,32 +16,7 @@ const CHANGE_LOG = 1000;
 
 /** @throws ServiceError store-locked, store-unsupported, store-failed */
 export function openSqliteStore(path: string, changeLog = CHANGE_LOG): Store {
-  let db: DatabaseSync | undefined;
-  try {
-    // SQLite would create the file with the umask's mode; its journal inherits whatever mode the file has.
-    closeSync(openSync(path, 'a', 0o600));
-    db = new DatabaseSync(path, { timeout: 0 });
-    prepareDatabase(db);
-    return new SqliteStore(db, changeLog);
-  } catch (error) {
-    db?.close();
-    throw storeError(error);
-  }
-}
-
-function prepareDatabase(db: DatabaseSync): void {
-  // Exclusive before WAL: the lock is then taken now and kept, and no shared-memory file is made.
-  db.exec('PRAGMA locking_mode = EXCLUSIVE; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL;');
-  db.exec('BEGIN IMMEDIATE');
-  const version = db.prepare('PRAGMA user_version').get()?.['user_version'];
-  if (version === 0) db.exec(SCHEMA);
-  else if (version !== SCHEMA_VERSION) {
-    throw new ServiceError(
-      'store-unsupported',
-      `the store has schema ${String(version)}, not ${SCHEMA_VERSION}`,
-    );
-  }
-  db.exec('COMMIT');
+  return new SqliteStore(openDatabase(path, SCHEMA, SCHEMA_VERSION), changeLog);
 }
 
 class SqliteStore implements Store {
@@ -80,7 +51,7 @@ class SqliteStore implements Store {
   commit(commit: Commit): Promise<number> {
     return settle(() => {
       const change = { revision: this.#newest + 1, keys: keysOf(commit) };
-      this.#transaction(() => {
+      transaction(this.#db, () => {
         this.#expect(commit);
         this.#apply(commit, change);
       });
@@ -108,18 +79,6 @@ class SqliteStore implements Store {
     return settle(() => this.#db.close());
   }
 
-  #transaction(work: () => void): void {
-    this.#db.exec('BEGIN IMMEDIATE');
-    try {
-      work();
-      this.#db.exec('COMMIT');
-    } catch (error) {
-      // After some failures (a full disk) SQLite has rolled back by itself.
-      if (this.#db.isTransaction) this.#db.exec('ROLLBACK');
-      throw error;
-    }
-  }
-
   #expect({ expect }: Commit): void {
     for (const { key, revision } of expect) {
       const found = Number(this.#sql.read.get(key)?.['revision'] ?? 0);
@@ -137,25 +96,4 @@ class SqliteStore implements Store {
 
 function keysOf({ put, remove = [] }: Commit): readonly string[] {
   return [...new Set([...put.map(({ key }) => key), ...remove])];
-}
-
-/** SQLite answers at once; whoever calls gets a promise all the same, and a typed error. */
-function settle<T>(work: () => T): Promise<T> {
-  return new Promise((resolve, reject) => {
-    try {
-      resolve(work());
-    } catch (error) {
-      reject(storeError(error));
-    }
-  });
-}
-
-const SQLITE_BUSY = 5;
-
-function storeError(error: unknown): LapseError {
-  if (error instanceof LapseError) return error as LapseError;
-  if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY) {
-    return new ServiceError('store-locked', 'another process has this store open', { cause: error });
-  }
-  return new ServiceError('store-failed', 'the store could not be read or written', { cause: error });
 }

@@ -1,0 +1,84 @@
+// Which host asks: a token for one request, signed with the key of a host of the realm, and accepted once. Which tokens were
+// used is remembered for as long as they live, in memory; so one that was made before this service started is refused,
+// for nobody remembers whether it was used.
+import { TOKEN_LIFETIME_S, TOKEN_TOLERANCE_S, verifyHostToken } from '../manifest/realm/host-token.ts';
+import type { HostToken } from '../manifest/realm/host-token.ts';
+import { ManifestError } from '../manifest/errors.ts';
+import type { HostRecord } from '../manifest/realm/hosts.ts';
+import type { Clock } from './clock.ts';
+import { ServiceError } from './errors.ts';
+import type { MemberList } from './members.ts';
+
+/** Unexpired tokens that are remembered: of one host, and of all. A host fetches each envelope with one. */
+export const TOKENS = { perHost: 16_384, all: 524_288 } as const;
+
+/** From the earliest moment at which a token may have been made to the last at which it passes, in milliseconds. */
+const LONGEST_MS = (TOKEN_LIFETIME_S + TOKEN_TOLERANCE_S) * 1000;
+
+/** How often those that expired are forgotten, in milliseconds. */
+const SWEEP_MS = 10_000;
+
+export class Authentication implements Disposable {
+  readonly #members: MemberList;
+  readonly #clock: Clock;
+  readonly #limits: typeof TOKENS;
+  readonly #since: number;
+  /** By the host's key, then by `jti`: until when the token lives, in milliseconds since the epoch. */
+  readonly #used = new Map<string, Map<string, number>>();
+  readonly #sweeping: Disposable;
+  #count = 0;
+
+  constructor(members: MemberList, clock: Clock, limits: typeof TOKENS = TOKENS) {
+    this.#members = members;
+    this.#clock = clock;
+    this.#limits = limits;
+    this.#since = clock.now();
+    this.#sweeping = clock.every(SWEEP_MS, () => this.#sweep());
+  }
+
+  /**
+   * `authorization` is the request's header.
+   * @throws ServiceError token-missing, token-replayed, tokens-exhausted, realm-missing; ManifestError token-malformed,
+   * token-expired, token-early, host-unknown, host-removed
+   */
+  async host(authorization: string | undefined): Promise<HostRecord> {
+    const token = /^Bearer ([\w.-]+)$/.exec(authorization ?? '')?.[1];
+    if (token === undefined) throw new ServiceError('token-missing', 'this needs the token of a host');
+    const members = await this.#members.read();
+    let found: HostRecord | undefined;
+    const find = (kid: string): HostRecord | undefined => (found = members.find(kid));
+    const verified = await verifyHostToken(token, find, members.realm, this.#clock.now());
+    if (!found) throw new ManifestError('host-unknown', 'no host of this realm signed the token');
+    this.#use(found, verified);
+    return found;
+  }
+
+  [Symbol.dispose](): void {
+    this.#sweeping[Symbol.dispose]();
+  }
+
+  #use({ kid }: HostRecord, { jti, until }: HostToken): void {
+    if (until - LONGEST_MS < this.#since) {
+      throw new ManifestError('token-expired', 'the token is older than this start of the service');
+    }
+    const used = this.#used.get(kid) ?? new Map<string, number>();
+    if (used.has(jti)) throw new ServiceError('token-replayed', 'the token was used before');
+    if (used.size >= this.#limits.perHost || this.#count >= this.#limits.all) {
+      throw new ServiceError('tokens-exhausted', 'too many tokens came in two minutes; wait');
+    }
+    this.#used.set(kid, used.set(jti, until));
+    this.#count++;
+  }
+
+  #sweep(): void {
+    const now = this.#clock.now();
+    for (const [kid, used] of this.#used) {
+      for (const [jti, until] of used) {
+        if (until > now) continue;
+        used.delete(jti);
+        this.#count--;
+      }
+      if (used.size === 0) this.#used.delete(kid);
+    }
+  }
+}

@@ -1,0 +1,99 @@
+// What comes in and nobody signs into the realm: receipts of hosts, and requests to join. A small database of its own
+// beside the store (`database.ts` says how it is opened), so that neither waits for the other.
+import type { DatabaseSync, StatementSync } from 'node:sqlite';
+import type { StoredReceipt } from '../../manifest/realm/exchange.ts';
+import { openDatabase, settle, transaction } from './database.ts';
+
+const SCHEMA_VERSION = 1;
+const SCHEMA = `
+  CREATE TABLE receipt (id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL, jws TEXT NOT NULL) STRICT;
+  CREATE INDEX receipt_of_host ON receipt (host, id);
+  CREATE TABLE request (id TEXT PRIMARY KEY, body TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+`;
+
+/** Receipts that are kept of one host. */
+export const RECEIPTS_PER_HOST = 64;
+
+/** A request to join, as its host wrote it; `at` in milliseconds since the epoch. */
+export interface StoredRequest {
+  readonly id: string;
+  readonly body: string;
+  readonly at: number;
+}
+
+type Sql = Readonly<
+  Record<'put' | 'trim' | 'after' | 'last' | 'ask' | 'asked' | 'evict' | 'answer', StatementSync>
+>;
+
+/** Each method is durable when its promise resolves. @throws ServiceError store-failed */
+export class Inbox {
+  readonly #db: DatabaseSync;
+  readonly #sql: Sql;
+
+  /** @throws ServiceError store-locked, store-unsupported, store-failed */
+  constructor(path: string) {
+    const db = openDatabase(path, SCHEMA, SCHEMA_VERSION);
+    this.#db = db;
+    this.#sql = {
+      put: db.prepare(
+        'INSERT INTO receipt (host, jws) SELECT :host, :jws WHERE NOT EXISTS (SELECT 1 FROM receipt WHERE host = :host AND jws = :jws)',
+      ),
+      trim: db.prepare(
+        'DELETE FROM receipt WHERE host = :host AND id <= (SELECT id FROM receipt WHERE host = :host ORDER BY id DESC LIMIT 1 OFFSET :kept)',
+      ),
+      after: db.prepare('SELECT id, host, jws FROM receipt WHERE id > ? ORDER BY id LIMIT ?'),
+      last: db.prepare('SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence'),
+      ask: db.prepare('INSERT OR IGNORE INTO request (id, body, at) VALUES (:id, :body, :at)'),
+      asked: db.prepare('SELECT id, body, at FROM request ORDER BY at'),
+      evict: db.prepare(
+        'DELETE FROM request WHERE id NOT IN (SELECT id FROM request ORDER BY at DESC, rowid DESC LIMIT ?)',
+      ),
+      answer: db.prepare('DELETE FROM request WHERE id = ?'),
+    };
+  }
+
+  /** In one commit; one that is there already is not stored twice. */
+  putReceipts(receipts: readonly Omit<StoredReceipt, 'id'>[]): Promise<void> {
+    return settle(() =>
+      transaction(this.#db, () => {
+        for (const { host, jws } of receipts) this.#sql.put.run({ host, jws });
+        for (const host of new Set(receipts.map((receipt) => receipt.host))) {
+          this.#sql.trim.run({ host, kept: RECEIPTS_PER_HOST });
+        }
+      }),
+    );
+  }
+
+  receiptsAfter(id: number, most: number): Promise<readonly StoredReceipt[]> {
+    return settle(() => this.#sql.after.all(id, most) as unknown as readonly StoredReceipt[]);
+  }
+
+  /** The highest id that was ever given; 0 for none. */
+  lastReceipt(): Promise<number> {
+    return settle(() => Number(this.#sql.last.get()?.['last']));
+  }
+
+  /** Keeps the newest `most` requests. @returns false, if one of that id is there */
+  putRequest({ id, body, at }: StoredRequest, most: number): Promise<boolean> {
+    return settle(() =>
+      transaction(this.#db, () => {
+        const isNew = this.#sql.ask.run({ id, body, at }).changes === 1;
+        if (isNew) this.#sql.evict.run(most);
+        return isNew;
+      }),
+    );
+  }
+
+  /** Oldest first. */
+  requests(): Promise<readonly StoredRequest[]> {
+    return settle(() => this.#sql.asked.all() as unknown as readonly StoredRequest[]);
+  }
+
+  dropRequests(ids: readonly string[]): Promise<void> {
+    return settle(() => transaction(this.#db, () => ids.forEach((id) => this.#sql.answer.run(id))));
+  }
+
+  close(): Promise<void> {
+    return settle(() => this.#db.close());
+  }
+}
