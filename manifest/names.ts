@@ -37,7 +37,8 @@ export function parseNamespace(text: string): Namespace {
 }
 
 export function parseSecretName(text: string): SecretName {
-  if (!/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(text)) {
+  // Names are keys of JSON objects, where that one is refused.
+  if (text === '__proto__' || !/^[A-Za-z0-9_][A-Za-z0-9._-]{0,127}$/.test(text)) {
     throw refuse('secret name', 'up to 128 of A-Z a-z 0-9 . _ -, not beginning with . or -');
   }
   return text as SecretName;

@@ -75,12 +75,21 @@ export function catchUp(targets: JsonObject, secrets: Iterable<Secret>, now: num
   let caught = targets;
   for (const secret of secrets) {
     const { revokedThrough, revoked } = customOf(caught, secret);
+    const floor = upTo(secret, secret.newestVersion);
     const isBehind =
-      revokedThrough !== secret.revokedThrough ||
-      (revoked as readonly number[]).join() !== secret.revoked.join();
-    if (isBehind) caught = withFloor(caught, secret, secret, now);
+      revokedThrough !== floor.revokedThrough ||
+      (revoked as readonly number[]).join() !== floor.revoked.join();
+    if (isBehind) caught = withFloor(caught, secret, floor, now);
   }
   return caught;
+}
+
+/** A namespace speaks of published versions only, whatever its revoker may have said of later ones. */
+function upTo({ revokedThrough, revoked }: Floor, newest: number): Floor {
+  return {
+    revokedThrough: Math.min(revokedThrough, newest),
+    revoked: revoked.filter((version) => version <= newest),
+  };
 }
 
 export function setGrants(targets: JsonObject, secret: Secret, grants: readonly Grant[]): JsonObject {

@@ -83,6 +83,8 @@ export const EXCHANGE_LIMITS = {
   filesPerPublish: 4096,
   receiptsPerPost: 16,
   receiptsPerAnswer: 256,
+  /** A receipt with its number and its host. */
+  storedReceipt: LIMITS.receiptBytes + 256,
   /** The body of a small request, or of an answer with no file in it. */
   small: 16 << 10,
 } as const;
@@ -156,7 +158,7 @@ export function parsePublished(body: Uint8Array): Published {
 
 export function parseReceiptsPost(body: Uint8Array): readonly string[] {
   const most = EXCHANGE_LIMITS.receiptsPerPost;
-  const raw = object(parseJson(body, most * LIMITS.receiptBytes), 'receipts');
+  const raw = object(parseJson(body, most * EXCHANGE_LIMITS.storedReceipt), 'receipts');
   return array(raw['receipts'], 'receipts', most).map((jws) => string(jws, 'receipts'));
 }
 
@@ -166,7 +168,7 @@ export function encodeStoredReceipts({ receipts, last }: StoredReceipts): JsonOb
 
 export function parseStoredReceipts(body: Uint8Array): StoredReceipts {
   const most = EXCHANGE_LIMITS.receiptsPerAnswer;
-  const raw = object(parseJson(body, most * LIMITS.receiptBytes), 'receipts');
+  const raw = object(parseJson(body, most * EXCHANGE_LIMITS.storedReceipt), 'receipts');
   return {
     receipts: array(raw['receipts'], 'receipts', most).map(readStoredReceipt),
     last: integer(raw['last'], 'receipts.last'),

@@ -51,11 +51,9 @@ export function readFleet({ raw, role }: Verified<Targets>): Fleet {
   if (role.targets.size > 0 || role.delegations.size !== 1 || !isPlain) {
     throw new ManifestError('fleet-malformed', 'fleet delegates fleet-hosts/* and lists no files');
   }
-  const pools = Object.entries(object(raw['pools'], 'fleet.pools'));
-  if (pools.length > LIMITS.pools) throw new ManifestError('fleet-malformed', 'fleet.pools: too many');
   return {
     custodians: readCustodians(raw['custodians']),
-    pools: new Map(pools.map(([name, pool]) => [parsePoolName(name), readPool(parsePoolName(name), pool)])),
+    pools: readPools(raw['pools']),
     removals: array(raw['removals'], 'fleet.removals', LIMITS.removals).map(readRemoval),
   };
 }
@@ -70,9 +68,12 @@ export function checkFleetSuccession(old: Fleet, next: Fleet): void {
     if (!after || after.epoch < epoch) {
       throw new ManifestError('epoch-rollback', `fleet: the pool ${name} goes back from epoch ${epoch}`);
     }
-    for (const [number, { kid }] of epochs) {
-      if ((after.epochs.get(number)?.kid ?? kid) !== kid)
-        throw new ManifestError('epoch-rollback', `fleet: epoch ${number} of ${name} has another key`);
+    for (const [number, { kid }] of after.epochs) {
+      if (number <= epoch && epochs.get(number)?.kid !== kid)
+        throw new ManifestError(
+          'epoch-rollback',
+          `fleet: epoch ${number} of ${name} was not that key before`,
+        );
     }
   }
   const removed = new Set(next.removals.map(({ host, kid }) => `${host} ${kid}`));
@@ -118,7 +119,8 @@ export function genesisFleet(fleet: FleetTerms, expires: number): JsonObject {
 /** The changed member of `fleet` when a pool is made, or gets its next epoch. */
 export function withEpoch(raw: JsonObject, pool: PoolName, epoch: PoolEpoch): JsonObject {
   const pools = object(raw['pools'], 'fleet.pools');
-  const old = pools[pool] === undefined ? {} : object(pools[pool], `fleet.pools.${pool}`);
+  // A pool may be called `constructor`, which every object has from its prototype.
+  const old = Object.hasOwn(pools, pool) ? object(pools[pool], `fleet.pools.${pool}`) : {};
   const epochs = (old['epochs'] ?? []) as readonly Json[];
   const next = {
     epoch: epoch.epoch,
@@ -149,9 +151,25 @@ export function isRemoved(fleet: Fleet, host: HostName, kid: string): boolean {
 }
 
 function readCustodians(value: Json | undefined): readonly Recipient[] {
-  const keys = array(value, 'fleet.custodians', LIMITS.custodians);
-  if (keys.length === 0) throw new ManifestError('fleet-malformed', 'fleet has no custodian');
-  return keys.map((key) => recipientOf(readRecipientKey(key, 'fleet.custodians')));
+  const custodians = array(value, 'fleet.custodians', LIMITS.custodians).map((key) =>
+    recipientOf(readRecipientKey(key, 'fleet.custodians')),
+  );
+  if (custodians.length > 0 && new Set(custodians.map(({ kid }) => kid)).size === custodians.length) {
+    return custodians;
+  }
+  throw new ManifestError('fleet-malformed', 'fleet: at least one custodian, each once');
+}
+
+/** A key that served two epochs would still be known to whoever was removed between them. */
+function readPools(value: Json | undefined): ReadonlyMap<PoolName, Pool> {
+  const entries = Object.entries(object(value, 'fleet.pools'));
+  if (entries.length > LIMITS.pools) throw new ManifestError('fleet-malformed', 'fleet.pools: too many');
+  const pools = entries.map(([name, pool]) => readPool(parsePoolName(name), pool));
+  const kids = pools.flatMap(({ epochs }) => [...epochs.values()].map(({ kid }) => kid));
+  if (new Set(kids).size !== kids.length) {
+    throw new ManifestError('fleet-malformed', 'fleet.pools: each epoch of each pool has a key of its own');
+  }
+  return new Map(pools.map((pool) => [pool.name, pool]));
 }
 
 function readPool(name: PoolName, value: Json): Pool {

@@ -1,6 +1,7 @@
 // A host's word who it is, for one request: a JWT (RFC 7519) that lives for a minute, signed with the host's key, made out
 // to the service of one realm. `jti` is for the service to see that none is used twice.
 import { SignJWT, decodeProtectedHeader, importJWK, jwtVerify } from 'jose';
+import type { JWTPayload } from 'jose';
 import type { KeyObject } from 'node:crypto';
 import { ManifestError, isLapseError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
@@ -77,16 +78,18 @@ export async function verifyHostToken(
   }
 }
 
-function accepted(
-  { iat = 0, exp = 0, jti = '' }: { iat?: number; exp?: number; jti?: string },
-  host: HostName,
-  now: number,
-): HostToken {
-  if (exp - iat > TOKEN_LIFETIME_S || !/^[A-Za-z0-9_-]{22}$/.test(jti)) throw malformed();
+/** `jti` may be anything as far as the JOSE library knows; two that only look alike must not pass as different ones. */
+function accepted({ iat, exp, jti }: JWTPayload, host: HostName, now: number): HostToken {
+  if (!isSeconds(iat) || !isSeconds(exp) || exp - iat > TOKEN_LIFETIME_S) throw malformed();
+  if (typeof jti !== 'string' || !/^[A-Za-z0-9_-]{22}$/.test(jti)) throw malformed();
   if (iat * 1000 > now + TOKEN_TOLERANCE_S * 1000) {
     throw new ManifestError('token-early', 'the token is from the future');
   }
   return { host: parseHostName(host), jti, until: (exp + TOKEN_TOLERANCE_S) * 1000 };
+}
+
+function isSeconds(value: unknown): value is number {
+  return Number.isSafeInteger(value);
 }
 
 function audience(realm: RealmId): string {

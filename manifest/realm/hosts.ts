@@ -10,7 +10,6 @@ import type { HostName, PoolName } from '../names.ts';
 import { array, formatInstant, instant, integer, object, string } from '../shape.ts';
 import { sha256 } from '../tuf/metadata.ts';
 import type { TargetFile, Targets } from '../tuf/targets.ts';
-import { isRemoved } from './fleet.ts';
 import type { Fleet } from './fleet.ts';
 import type { WrappedKey } from './jwe.ts';
 import type { Policy } from './policy.ts';
@@ -42,7 +41,9 @@ export interface KeyringEntry extends WrappedKey {
 /** @throws ManifestError path-outside-role, fleet-malformed and the readers' codes */
 export function readHosts(role: Targets): ReadonlyMap<HostName, HostRecord> {
   if (role.targets.size > LIMITS.hosts) throw new ManifestError('fleet-malformed', 'fleet-hosts: too many');
-  return new Map([...role.targets].map(([path, file]) => readHost(path, file)));
+  const hosts = new Map([...role.targets].map(([path, file]) => readHost(path, file)));
+  if (new Set([...hosts.values()].map(({ kid }) => kid)).size === hosts.size) return hosts;
+  throw new ManifestError('fleet-malformed', 'fleet-hosts: two hosts have one signing key');
 }
 
 function readHost(path: string, { length, sha256, custom }: TargetFile): [HostName, HostRecord] {
@@ -80,7 +81,8 @@ export function keyringFile({ name, keyring }: HostRecord): string {
 
 /** The hosts whose keys still speak. */
 export function activeHosts(hosts: ReadonlyMap<HostName, HostRecord>, fleet: Fleet): readonly HostRecord[] {
-  return [...hosts.values()].filter(({ name, kid }) => !isRemoved(fleet, name, kid));
+  const removed = new Set(fleet.removals.map(({ host, kid }) => `${host} ${kid}`));
+  return [...hosts.values()].filter(({ name, kid }) => !removed.has(`${name} ${kid}`));
 }
 
 /** The hosts that serve a namespace: whose receipt a change of it awaits. */

@@ -59,8 +59,8 @@ export async function unwrap(
   let plaintext: Uint8Array;
   try {
     plaintext = await decrypt(jwe);
-  } catch {
-    throw mismatch('it does not decrypt with this key');
+  } catch (cause) {
+    throw mismatch('it does not decrypt with this key', cause);
   }
   if (plaintext.length !== 32) {
     plaintext.fill(0);
@@ -96,6 +96,6 @@ function checkHeader(jwe: string, expectedHeader: object): void {
   if (!received.equals(Buffer.from(expected))) throw mismatch('its header is not the expected one');
 }
 
-function mismatch(why: string): ManifestError {
-  return new ManifestError('key-wrap-mismatch', `a wrapped key was refused: ${why}`);
+function mismatch(why: string, cause?: unknown): ManifestError {
+  return new ManifestError('key-wrap-mismatch', `a wrapped key was refused: ${why}`, { cause });
 }

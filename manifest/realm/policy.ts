@@ -32,8 +32,12 @@ export function readPolicy(value: Json | undefined, where: string): Policy {
   const custodians = array(raw['custodians'], `${where}.custodians`, LIMITS.custodians).map((key) =>
     recipientOf(readRecipientKey(key, `${where}.custodians`)),
   );
-  if (pools.length === 0 || new Set(pools).size !== pools.length || custodians.length === 0) {
-    throw new ManifestError('policy-malformed', `${where}: needs pools, each once, and a custodian`);
+  if (pools.length === 0 || custodians.length === 0) {
+    throw new ManifestError('policy-malformed', `${where}: needs a pool and a custodian`);
+  }
+  const names = [...pools, ...custodians.map(({ kid }) => kid)];
+  if (new Set(names).size !== names.length) {
+    throw new ManifestError('policy-malformed', `${where}: a pool or a custodian stands twice`);
   }
   if (pools.length + custodians.length > LIMITS.recipientsPerVersion) {
     throw new ManifestError('policy-malformed', `${where}: more recipients than a version may have`);

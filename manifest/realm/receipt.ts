@@ -92,19 +92,36 @@ function readReceipt(value: Json): Receipt {
   return {
     realm: parseRealmId(string(raw['realm'], 'receipt.realm')),
     host: parseHostName(string(raw['host'], 'receipt.host')),
-    boot: string(raw['boot'], 'receipt.boot'),
+    boot: printable(raw['boot'], 'receipt.boot'),
     sequence: integer(raw['sequence'], 'receipt.sequence', 1),
     at: instant(raw['at'], 'receipt.at'),
-    roles: new Map(roles.map(([name, role]) => [name, readApplied(role, `receipt.roles.${name}`)])),
+    roles: new Map(
+      roles.map(([name, role]) => [
+        printable(name, 'receipt.roles'),
+        readApplied(role, `receipt.roles.${name}`),
+      ]),
+    ),
     withdrawn: array(raw['withdrawn'], 'receipt.withdrawn', LIMITS.withdrawnPerReceipt).map((path) =>
-      string(path, 'receipt.withdrawn'),
+      printable(path, 'receipt.withdrawn'),
     ),
     more: integer(raw['more'], 'receipt.more'),
     mappings: integer(raw['mappings'], 'receipt.mappings'),
-    failures: new Map(failures.map(([name, code]) => [name, string(code, `receipt.failures.${name}`)])),
+    failures: new Map(
+      failures.map(([name, code]) => [
+        printable(name, 'receipt.failures'),
+        printable(code, `receipt.failures.${name}`),
+      ]),
+    ),
     verifiedUs: integer(raw['verifiedUs'], 'receipt.verifiedUs'),
     effectUs: integer(raw['effectUs'], 'receipt.effectUs'),
   };
+}
+
+/** A host may be broken into, and what it says goes to people's terminals. */
+function printable(value: Json | undefined, where: string): string {
+  const text = string(value, where);
+  if (/^[\x21-\x7e]{1,256}$/.test(text)) return text;
+  throw refused('a word in it is not up to 256 printable characters');
 }
 
 function readApplied(value: Json, where: string): AppliedRole {

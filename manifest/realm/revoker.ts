@@ -131,7 +131,8 @@ function edit(
   name: SecretName,
   change: (old: Withdrawal) => Withdrawal,
 ): JsonObject {
-  const raw = withdrawals[name];
+  // A secret may be called `constructor`, which every object has from its prototype.
+  const raw = Object.hasOwn(withdrawals, name) ? withdrawals[name] : undefined;
   const old = raw === undefined ? NOTHING_WITHDRAWN : readWithdrawal(raw, name);
   const kept = raw === undefined ? {} : object(raw, name);
   return { ...withdrawals, [name]: { ...kept, ...withdrawalJson(change(old)) } };

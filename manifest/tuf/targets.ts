@@ -55,7 +55,7 @@ function parseDelegations(value: Json | undefined): ReadonlyMap<string, Delegati
   if (value === undefined) return delegations;
   const raw = object(value, 'targets.delegations');
   const keys = parseKeys(raw['keys'], 'targets.delegations.keys');
-  for (const element of array(raw['roles'], 'targets.delegations.roles', 2 * LIMITS.namespaces)) {
+  for (const element of array(raw['roles'], 'targets.delegations.roles', 1 + 2 * LIMITS.namespaces)) {
     const role = object(element, 'targets.delegations.roles');
     const name = string(role['name'], 'targets.delegations.roles.name');
     if (delegations.has(name)) {
