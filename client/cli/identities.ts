@@ -123,7 +123,7 @@ export class Identities implements AsyncDisposable {
       if (secret) return secret;
     }
     for (let attempt = 1; ; attempt++) {
-      const passphrase = await this.#passphrases.known(known.name);
+      const passphrase = await this.#passphrases.known(known.name, attempt > 1);
       const secret = await tryOpen(file, passphrase);
       if (secret) return secret;
       if (!this.#passphrases.canAskAgain || attempt === ATTEMPTS) {

@@ -95,8 +95,7 @@ async function alone(words: readonly string[]): Promise<number> {
       await work({ clock, output, directory, identities, input: 'command', signal });
     });
   };
-  registerShell(program, run, within);
-  return evaluate(program, run, words);
+  return evaluate(program, run, words, [...COMMANDS, registerShell(within)]);
 }
 
 /** One line of the shell: it has the surroundings that all lines share, and no global options. */
@@ -108,7 +107,7 @@ async function within(words: readonly string[], surroundings: Surroundings): Pro
   });
   const run: Run = (work) =>
     reported(new Output(json, streams), (output) => work({ ...surroundings, output, input: 'shell' }));
-  return evaluate(program, run, words);
+  return evaluate(program, run, words, COMMANDS);
 }
 
 async function reported(output: Output, work: (output: Output) => Promise<void>): Promise<void> {
@@ -124,9 +123,14 @@ function exitCode(): number {
   return typeof process.exitCode === 'number' ? process.exitCode : EXIT.ok;
 }
 
-async function evaluate(program: Command, run: Run, words: readonly string[]): Promise<number> {
+async function evaluate(
+  program: Command,
+  run: Run,
+  words: readonly string[],
+  commands: readonly Register[],
+): Promise<number> {
   process.exitCode = EXIT.ok;
-  for (const register of COMMANDS) register(program, run);
+  for (const register of commands) register(program, run);
   try {
     await program.parseAsync(words, { from: 'user' });
   } catch (error) {

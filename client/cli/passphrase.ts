@@ -33,10 +33,10 @@ export class Passphrases implements Disposable {
   }
 
   /** A passphrase that exists. @throws ClientError identity-locked: there is neither a descriptor nor a terminal */
-  async known(identity: string): Promise<Buffer> {
+  async known(identity: string, isAgain = false): Promise<Buffer> {
     return this.#keep(
       this.#descriptor === undefined
-        ? await ask(`Passphrase of ${identity}: `)
+        ? await ask(`${isAgain ? 'That is not it. ' : ''}Passphrase of ${identity}: `)
         : await this.#fromDescriptor(this.#descriptor),
     );
   }

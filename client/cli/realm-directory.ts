@@ -43,20 +43,19 @@ export class RealmDirectory {
     return this.file('identities', `${name}.identity`);
   }
 
-  /**
-   * Makes the directory, if need be; identities may be there already. True when it was made.
-   * @throws ClientError realm-directory-exists, so that no realm is ever written over another
-   */
-  async create(): Promise<boolean> {
+  /** @throws ClientError realm-directory-exists, so that no realm is ever written over another */
+  async refuseRealm(): Promise<void> {
     for (const name of ['realm.json', 'root.json']) {
       if (await exists(this.file(name))) {
-        const advice = `choose another with --realm DIR`;
+        const advice = 'choose another with --realm DIR';
         throw new ClientError('realm-directory-exists', `${this.path} has a realm already; ${advice}`);
       }
     }
-    const made = !(await exists(this.path));
+  }
+
+  /** Makes the directory, if need be; identities may be there already. */
+  async create(): Promise<void> {
     await mkdir(this.file('identities'), { recursive: true, mode: 0o700 });
-    return made;
   }
 
   /** Removes the directory, unless something is in it. */

@@ -47,6 +47,7 @@ async function follow(context: Context, text: string, options: FollowOptions): P
   const { clock, output, directory } = context;
   const realm = asUsage(() => parseRealmId(text));
   const name = parseIdentityName(options.as);
+  await directory.refuseRealm();
   const service = await chooseService(options);
   const root = await httpTransport(service, clock).metadata('1.root.json', LIMITS.rootBytes);
   const found = realmId(trustRoot(root).root);

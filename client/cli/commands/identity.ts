@@ -46,14 +46,18 @@ async function create({ output, identities }: Context, name: string, isProtected
 
 async function list({ output, identities }: Context): Promise<void> {
   const { identities: known, failures } = await identities.list();
-  const rows = known.map((identity) => [identity.name, stateOf(identity), formatPublicLine(identity)]);
+  const rows = known.map((identity) => [identity.name, stateText(identity), formatPublicLine(identity)]);
   output.result(
     [
       ...(rows.length > 0 ? columns([['NAME', 'STATE', 'PUBLIC'], ...rows]) : ['No identities yet.']),
       ...failures.map((error) => error.message),
     ],
     {
-      identities: known.map((identity) => ({ ...publicJson(identity), state: stateOf(identity) })),
+      identities: known.map((identity) => ({
+        ...publicJson(identity),
+        state: stateOf(identity),
+        ...(identity.unlockedSeconds === undefined ? {} : { seconds: identity.unlockedSeconds }),
+      })),
       failures: failures.map(({ code, message }) => ({ code, message })),
     },
   );
@@ -64,9 +68,17 @@ async function show({ output, identities }: Context, name: string): Promise<void
   output.result([formatPublicLine(known)], publicJson(known));
 }
 
-function stateOf({ file, unlockedSeconds }: KnownIdentity): string {
+type State = 'locked' | 'unlocked' | 'no passphrase';
+
+function stateOf({ file, unlockedSeconds }: KnownIdentity): State {
   if (file?.isProtected === false) return 'no passphrase';
-  return unlockedSeconds === undefined ? 'locked' : `unlocked, ${Math.ceil(unlockedSeconds / 60)} min`;
+  return unlockedSeconds === undefined ? 'locked' : 'unlocked';
+}
+
+function stateText(identity: KnownIdentity): string {
+  const { unlockedSeconds: seconds } = identity;
+  const state = stateOf(identity);
+  return seconds === undefined ? state : `${state} for ${Math.ceil(seconds / 60)} min`;
 }
 
 function publicJson(known: KnownIdentity) {

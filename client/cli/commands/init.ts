@@ -89,6 +89,7 @@ async function begin(context: Context, options: InitOptions): Promise<Beginning>
   const lease = parseSeconds(options.lease, '--lease', 1, LIMITS.leaseSeconds);
   const kind = ROOTS[options.root];
   if (!kind) throw new ClientError('usage', '--root is 1 or 2of3');
+  await directory.refuseRealm();
   const service = await chooseService(options);
   const transport = httpTransport(service, clock);
   const online = await transport.onlineKeys();

@@ -109,10 +109,16 @@ function delegation({ set }: RealmState, namespace: Namespace, terms: NamespaceT
   return { role: 'targets', change: delegateNamespace(targets, namespace, terms) };
 }
 
-/** Whether enough signers are at hand for its first version; otherwise it begins with the first secret. */
+/**
+ * Whether enough signers are at hand for its first version, and then unlocks them; otherwise the namespace begins with
+ * its first secret.
+ */
 async function canBegin({ signers, threshold }: NamespaceTerms, identities: Identities): Promise<boolean> {
   const { identities: known } = await identities.list();
-  return known.filter(({ signing }) => signers.includes(signing)).length >= threshold;
+  const mine = known.filter(({ signing }) => signers.includes(signing));
+  if (mine.length < threshold) return false;
+  for (const signer of mine.slice(0, threshold)) await identities.open(signer);
+  return true;
 }
 
 /** @throws ClientError usage, identity-unknown, public-line-invalid */

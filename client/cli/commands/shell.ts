@@ -1,10 +1,9 @@
 // `lapse shell`: one process with many commands, for an hour of work or an incident: the program starts once, identities
 // are unlocked once, and the realm is at hand. Lines come from a terminal with a prompt, or else from standard input.
 import { createInterface } from 'node:readline/promises';
-import type { Command } from 'commander';
 import { isLapseError } from '../../../manifest/errors.ts';
 import type { Clock } from '../../clock.ts';
-import type { Context, Run } from '../command.ts';
+import type { Context, Register } from '../command.ts';
 import type { Identities } from '../identities.ts';
 import { EXIT, Output } from '../output.ts';
 import type { Streams } from '../output.ts';
@@ -27,16 +26,17 @@ export type Evaluate = (words: readonly string[], surroundings: Surroundings) =>
 const PROMPT = 'lapse> ';
 const INTERRUPTED = 130;
 
-export function registerShell(program: Command, run: Run, evaluate: Evaluate): void {
-  program
-    .command('shell')
-    .summary('many commands in one process')
-    .description(
-      'Reads commands line by line, from the terminal or from standard input. Identities are unlocked once.',
-    )
-    .addHelpText(
-      'after',
-      `
+export function registerShell(evaluate: Evaluate): Register {
+  return (program, run) =>
+    void program
+      .command('shell')
+      .summary('many commands in one process')
+      .description(
+        'Reads commands line by line, from the terminal or from standard input. Identities are unlocked once.',
+      )
+      .addHelpText(
+        'after',
+        `
 Lines are the arguments of lapse; words may be quoted, # begins a comment, exit ends. The value of a
 secret is asked for, or comes from --file. A command that fails is followed by [exit N]; with --json each
 command gives one line, {"exit": N, "result": …} or {"exit": N, "error": …}. Ctrl-C breaks off a command.
@@ -44,8 +44,8 @@ The exit code is the last command's.
 
   lapse shell
   printf '%s\\n' 'secret list' 'status' | lapse --json shell`,
-    )
-    .action(() => run((context) => shell(context, evaluate)));
+      )
+      .action(() => run((context) => shell(context, evaluate)));
 }
 
 async function shell(context: Context, evaluate: Evaluate): Promise<void> {
@@ -54,17 +54,18 @@ async function shell(context: Context, evaluate: Evaluate): Promise<void> {
   let exit: number = EXIT.ok;
   for await (const line of lines) {
     const words = split(line);
-    if (words instanceof Error) exit = new Output(false).failure(words);
-    else if (words[0] === 'exit') break;
-    else if (words.length > 0) exit = await evaluateLine(words, context, evaluate);
+    if (words instanceof Error || words.length > 0) {
+      if (!(words instanceof Error) && words[0] === 'exit') break;
+      exit = await evaluateLine(words, context, evaluate);
+    }
   }
   process.exitCode = exit;
 }
 
+/** The words, or why there are none. Whoever pastes from the documentation is understood. */
 function split(line: string): readonly string[] | Error {
   try {
     const words = splitWords(line);
-    // Whoever pastes from the documentation is understood.
     return words[0] === 'lapse' ? words.slice(1) : words;
   } catch (error) {
     if (isLapseError(error)) return error;
@@ -93,7 +94,7 @@ async function* promptedLines(): AsyncGenerator<string> {
 }
 
 async function evaluateLine(
-  words: readonly string[],
+  words: readonly string[] | Error,
   { directory, identities, clock, output }: Context,
   evaluate: Evaluate,
 ): Promise<number> {
@@ -104,16 +105,18 @@ async function evaluateLine(
   const collected = new Collected();
   try {
     const { signal } = interrupt;
-    const streams = json ? collected : process;
-    const interruptibleClock = interruptible(clock, signal);
-    const exit = await evaluate(words, {
+    const surroundings: Surroundings = {
       directory,
       identities,
-      clock: interruptibleClock,
+      clock: interruptible(clock, signal),
       signal,
       json,
-      streams,
-    });
+      streams: json ? collected : process,
+    };
+    const exit =
+      words instanceof Error
+        ? new Output(json, surroundings.streams).failure(words)
+        : await evaluate(words, surroundings);
     const code = signal.aborted && exit !== EXIT.ok ? INTERRUPTED : exit;
     if (json) process.stdout.write(collected.document(code));
     else if (code !== EXIT.ok) process.stderr.write(`[exit ${code}]\n`);
