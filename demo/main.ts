@@ -9,7 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../client/clock.ts';
 import { plantedHits, scan, together } from './disk-scan.ts';
-import { measure, withdrawnAt } from './measure.ts';
+import { LEASE_MARGIN_MS, measure, withdrawnAt } from './measure.ts';
 import { daemonStatus, makePlaces } from './programs.ts';
 import type { Places } from './programs.ts';
 import { fnv1a } from './records.ts';
@@ -26,6 +26,8 @@ const reader = (pause: number): readonly string[] => [
   '/run/lapse/fs/self/db-password',
   String(pause),
 ];
+/** Long enough to go through everything under one lease, short enough to wait for its end. */
+const LEASE_S = 3;
 const OUT = fileURLToPath(new URL('../out/', import.meta.url));
 
 const clock = systemClock();
@@ -38,14 +40,16 @@ async function play(stage: Stage, broken: Break | undefined): Promise<readonly s
   timeline.title('Lapse: a secret that can be taken back');
   if (broken) timeline.stage('SABOTAGE', BREAKS[broken]);
 
-  const url = await stage.startService();
-  timeline.stage('service', `lapse-service on ${url}; it sees ciphertext only`);
-  await stage.lapse(['init', '--service', url, '--lease', '60s']);
+  const { program: service, at } = await stage.startService();
+  timeline.stage('service', `lapse-service on ${at.url}, known by its key; it sees ciphertext only`);
+  await stage.makeRealm(at, `${LEASE_S}s`);
   await stage.lapse(['namespace', 'add', 'payments']);
   timeline.stage('realm', 'keys made, namespace payments delegated');
+  await stage.join('host-1');
+  timeline.stage('host', 'invited, joined with keys of its own, approved; it holds its pool’s key in memory');
   const sabotage = fileURLToPath(new URL('./sabotage/lapsed.ts', import.meta.url));
-  await stage.startDaemon(url, broken ? [process.execPath, sabotage, broken] : undefined);
-  timeline.stage('lapsed', 'FUSE mounted; lapsed until the first news, now under a lease of 60 s');
+  await stage.startDaemon(broken ? [process.execPath, sabotage, broken] : undefined);
+  timeline.stage('lapsed', `FUSE mounted; lapsed until the first news, now under a lease of ${LEASE_S} s`);
 
   const [granted, denied] = await Promise.all([
     stage.startContainer('web', reader(200)),
@@ -64,9 +68,20 @@ async function play(stage: Stage, broken: Break | undefined): Promise<readonly s
   await clock.sleep(500);
   const revoke = await stage.lapse(['revoke', SECRET, '--yes']);
   const effectAt = await untilWithdrawn(places, `${SECRET}@2`);
-  timeline.stage('revoke', 'names gone, descriptor EACCES, mapping SIGBUS');
+  timeline.stage('revoke', 'names gone, descriptor EACCES, mapping SIGBUS; the host’s signed receipt came');
   await clock.sleep(700);
-  const values = [oldValue, newValue];
+  const revoked = granted.records().length;
+  const again = token();
+  await stage.lapse(['secret', 'put', SECRET, '--grant', 'web'], again);
+  await granted.seen('the third value', (r) => r.way === 'reopen' && r.hash === fnv1a(again));
+  const cutAt = clock.monotonic();
+  await service.kill();
+  timeline.stage('cut off', `the service is killed: nobody renews the lease of ${LEASE_S} s`);
+  await granted.seen('the end of the lease', (r) => r.start > cutAt && r.result !== 0, 2000 * LEASE_S);
+  const over = cutAt + BigInt(LEASE_S * 1000 + LEASE_MARGIN_MS + 300) * 1_000_000n;
+  await clock.sleep(Math.max(0, Number(over - clock.monotonic()) / 1e6));
+  timeline.stage('lapsed', 'the lease is over; the name stays, reading it is EACCES');
+  const values = [oldValue, newValue, again];
   const living = await scan(places.work, values);
   await stage.stopAll();
   timeline.stage('end', 'containers and programs have ended; searching the disk');
@@ -78,7 +93,8 @@ async function play(stage: Stage, broken: Break | undefined): Promise<readonly s
     revoke,
     effectAt,
     newHash: fnv1a(newValue),
-    granted: granted.records(),
+    granted: granted.records().slice(0, revoked),
+    lease: { seconds: LEASE_S, cutAt, records: granted.records().slice(revoked) },
     denied: denied.records(),
     disk: together(living, left),
     plantedHits: await plantedHits(places.work, newValue),

@@ -6,10 +6,12 @@ import type { ReadRecord, Way } from './records.ts';
 import type { Scan } from './disk-scan.ts';
 
 export interface Figures {
-  readonly rotate: { readonly ms: number };
+  /** Milliseconds since clock zero; the receipt's, when it was verified at the operator's. */
+  readonly rotate: { readonly ms: number; readonly receiptMs: number };
   readonly revoke: {
     readonly ms: number;
     readonly effectMs: number;
+    readonly receiptMs: number;
     readonly readsAfterEffect: number;
     /** By which ways those reads succeeded. */
     readonly lateWays: readonly Way[];
@@ -19,6 +21,13 @@ export interface Figures {
     readonly medianGapUs: number;
     readonly maxGapUs: number;
     readonly aliveAfterMs: number;
+  };
+  readonly lease: {
+    readonly seconds: number;
+    /** From the end of the service to the last read that succeeded, by any way. */
+    readonly lastReadMs: number;
+    readonly readsAfterLease: number;
+    readonly attemptsAfterLease: number;
   };
   readonly deniedContainer: { readonly attempts: number; readonly reads: number; readonly errno: string };
   readonly plaintextOnDisk: {
@@ -38,6 +47,13 @@ export interface Observations {
   /** Hash of the value that `rotate` published. */
   readonly newHash: bigint;
   readonly granted: readonly ReadRecord[];
+  readonly lease: {
+    readonly seconds: number;
+    /** When the service was killed; CLOCK_MONOTONIC, nanoseconds. */
+    readonly cutAt: bigint;
+    /** Of a further version, from before that to well after the lease. */
+    readonly records: readonly ReadRecord[];
+  };
   readonly denied: readonly ReadRecord[];
   readonly disk: Scan;
   readonly plantedHits: number;
@@ -52,10 +68,11 @@ export function measure(seen: Observations): Figures {
   const gaps = gapsUs(granted, 'reopen');
   const { put, rotate, revoke } = seen;
   return {
-    rotate: { ms: since(rotate, firstNew?.end ?? 0n) },
+    rotate: { ms: since(rotate, firstNew?.end ?? 0n), receiptMs: rotate.ms['lastReceipt'] ?? 0 },
     revoke: {
       ms: since(revoke, lastEnd),
       effectMs: since(revoke, effectAt),
+      receiptMs: revoke.ms['lastReceipt'] ?? 0,
       readsAfterEffect: late.length,
       lateWays: [...new Set(late.map((record) => record.way))],
     },
@@ -65,6 +82,7 @@ export function measure(seen: Observations): Figures {
       maxGapUs: Math.round(gaps.at(-1) ?? 0),
       aliveAfterMs: round(Number((granted.at(-1)?.end ?? 0n) - effectAt) / 1e6),
     },
+    lease: leaseFigures(seen.lease),
     deniedContainer: deniedFigures(seen.denied, successes),
     plaintextOnDisk: {
       hits: seen.disk.hits.size,
@@ -72,6 +90,22 @@ export function measure(seen: Observations): Figures {
       plantedHits: seen.plantedHits,
     },
     processMs: { put: put.processMs, rotate: rotate.processMs, revoke: revoke.processMs },
+  };
+}
+
+/** How much later than the lease the last mapping may go: lapsed looks every 100 ms. */
+export const LEASE_MARGIN_MS = 500;
+
+function leaseFigures({ seconds, cutAt, records }: Observations['lease']): Figures['lease'] {
+  const successes = records.filter((record) => record.result === 0);
+  const lastEnd = successes.reduce((last, record) => (record.end > last ? record.end : last), 0n);
+  const over = cutAt + BigInt(seconds * 1000 + LEASE_MARGIN_MS) * 1_000_000n;
+  const after = records.filter((record) => record.start > over);
+  return {
+    seconds,
+    lastReadMs: round(Number(lastEnd - cutAt) / 1e6),
+    readsAfterLease: after.filter((record) => record.result === 0).length,
+    attemptsAfterLease: after.length,
   };
 }
 

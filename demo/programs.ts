@@ -59,6 +59,12 @@ export class Program {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
+  /** As a crash would. */
+  async kill(): Promise<void> {
+    this.#child.kill('SIGKILL');
+    await this.#ended;
+  }
+
   /** SIGTERM, and SIGKILL when that is not heeded; how long the end took, in milliseconds. */
   async stop(patienceMs = 4000): Promise<number> {
     const started = this.#clock.monotonic();
@@ -86,35 +92,86 @@ export function launch(
   return new Program(name, child, clock);
 }
 
-export async function startService(places: Places, clock: Clock): Promise<{ program: Program; url: string }> {
-  const command = [bin('lapse-service'), '--data', places.store, '--listen', '127.0.0.1:0'];
+/** Where the service is, and how to know it. */
+export interface ServiceAt {
+  readonly url: string;
+  readonly pin: string;
+}
+
+/** HTTPS on a free port; `data` and `listen` for one that was there before. */
+export async function startService(
+  places: Places,
+  clock: Clock,
+  { listen = '127.0.0.1:0' } = {},
+): Promise<{ program: Program; at: ServiceAt }> {
+  const command = [bin('lapse-service'), '--data', places.store, '--listen', listen];
   const program = launch(places, clock, 'lapse-service', on(CPUS.others, command));
-  const url = await until(clock, program, places, async () => {
+  const at = await until(clock, program, places, async () => {
     const log = await readFile(join(places.logs, 'lapse-service.log'), 'utf8');
-    return /listening on (http:\S+)/.exec(log)?.[1];
+    const [, url, pin] = /listening on (https:\S+) pin (sha256:\S+)\n(?!.*listening)/s.exec(log) ?? [];
+    return url === undefined || pin === undefined ? undefined : { url, pin };
   });
-  return { program, url };
+  return { program, at };
+}
+
+/** Makes the realm and its operator, whose identities stay open to whoever reads the directory. */
+export async function makeRealm(places: Places, { url, pin }: ServiceAt, lease: string): Promise<void> {
+  await lapse(places, ['init', '--service', url, '--pin', pin, '--lease', lease, '--no-passphrase']);
+}
+
+/** This machine joins as a host: an invitation, `lapsed join`, and the operator's approval. */
+export async function joinFleet(
+  places: Places,
+  clock: Clock,
+  { name = 'host-1', pools = ['default'] as readonly string[] } = {},
+): Promise<void> {
+  const config = await writeDaemonConfig(places);
+  const pool = pools.flatMap((each) => ['--pool', each]);
+  const { invitation } = (await lapse(places, ['host', 'invite', ...pool])) as unknown as {
+    readonly invitation: string;
+  };
+  const join = [bin('lapsed'), 'join', '--config', config, '--name', name];
+  const [program, ...rest] = on(CPUS.host, join);
+  const child = spawn(program, rest, { stdio: ['pipe', 'ignore', 'pipe'] });
+  child.stdin.end(`${invitation}\n`);
+  const [errors] = await Promise.all([text(child.stderr), once(child, 'exit'), approve(places, clock, name)]);
+  if (child.exitCode !== 0) throw new Error(`lapsed join failed: ${errors.trim()}`);
+}
+
+/** The request takes a moment to arrive. */
+async function approve(places: Places, clock: Clock, name: string): Promise<void> {
+  const deadline = clock.boot() + 10_000;
+  for (;;) {
+    try {
+      await lapse(places, ['host', 'approve', name, '--yes']);
+      return;
+    } catch (error) {
+      if (clock.boot() > deadline || !String(error).includes('join-unknown')) throw error;
+      await clock.sleep(50);
+    }
+  }
+}
+
+async function writeDaemonConfig(places: Places): Promise<string> {
+  const config = join(places.work, 'lapsed.toml');
+  await writeFile(
+    config,
+    [
+      `state = "${places.state}"`,
+      `mount = "${join(places.shared, 'fs')}"`,
+      `control = "${places.control}"`,
+    ].join('\n'),
+  );
+  return config;
 }
 
 /** `command` is `bin/lapsed`, or the sabotaged one. Resolves when it serves under a lease. */
 export async function startDaemon(
   places: Places,
   clock: Clock,
-  url: string,
   command: readonly [string, ...string[]] = [bin('lapsed')],
 ): Promise<Program> {
-  const config = join(places.work, 'lapsed.toml');
-  await writeFile(
-    config,
-    [
-      `service = "${url}"`,
-      `root = "${join(places.operator, 'root.json')}"`,
-      `pool_keys = ["${join(places.operator, 'pools', 'default.x25519')}"]`,
-      `state = "${places.state}"`,
-      `mount = "${join(places.shared, 'fs')}"`,
-      `control = "${places.control}"`,
-    ].join('\n'),
-  );
+  const config = await writeDaemonConfig(places);
   const program = launch(places, clock, 'lapsed', on(CPUS.host, [...command, '--config', config]));
   await until(clock, program, places, async () => {
     const status = await daemonStatus(places, clock).catch(() => undefined);
@@ -137,6 +194,7 @@ export async function daemonStatus(places: Places, clock: Clock): Promise<Daemon
 export interface Change {
   readonly version?: number;
   readonly clockZero: string;
+  /** Lengths of the stages, and the moments `firstReceipt` and `lastReceipt` since clock zero. */
   readonly ms: Readonly<Record<string, number>>;
   readonly processMs: number;
 }

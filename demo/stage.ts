@@ -5,8 +5,8 @@ import { rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Clock } from '../client/clock.ts';
 import { Container } from './container.ts';
-import { lapse, startDaemon, startService } from './programs.ts';
-import type { Change, Places, Program } from './programs.ts';
+import { joinFleet, lapse, makeRealm, startDaemon, startService } from './programs.ts';
+import type { Change, Places, Program, ServiceAt } from './programs.ts';
 
 export class Stage {
   readonly places: Places;
@@ -21,19 +21,26 @@ export class Stage {
     this.#clock = clock;
   }
 
-  /** The service's address. */
-  startService(): Promise<string> {
+  startService(): Promise<{ program: Program; at: ServiceAt }> {
     return this.#start(async () => {
-      const { program, url } = await startService(this.places, this.#clock);
-      this.#programs.push(program);
-      return url;
+      const service = await startService(this.places, this.#clock);
+      this.#programs.push(service.program);
+      return service;
     });
   }
 
+  makeRealm(service: ServiceAt, lease: string): Promise<void> {
+    return this.#start(() => makeRealm(this.places, service, lease));
+  }
+
+  join(name: string): Promise<void> {
+    return this.#start(() => joinFleet(this.places, this.#clock, { name }));
+  }
+
   /** `command` takes the place of `lapsed`. */
-  startDaemon(url: string, command?: readonly [string, ...string[]]): Promise<void> {
+  startDaemon(command?: readonly [string, ...string[]]): Promise<void> {
     return this.#start(async () => {
-      this.#programs.push(await startDaemon(this.places, this.#clock, url, command));
+      this.#programs.push(await startDaemon(this.places, this.#clock, command));
     });
   }
 

@@ -25,13 +25,18 @@ export class Timeline {
   }
 
   figures(figures: Figures, rotate: Change, revoke: Change): void {
-    const { reader, deniedContainer: denied, plaintextOnDisk: disk } = figures;
+    const { reader, lease, deniedContainer: denied, plaintextOnDisk: disk } = figures;
     this.title('From clock zero (keys ready, value read, operator confirmed), in milliseconds');
-    this.#bar('rotate', [...stages(rotate), ['first new value read in the container', figures.rotate.ms]]);
+    this.#bar('rotate', [
+      ...stages(rotate),
+      ['first new value read in the container', figures.rotate.ms],
+      ['signed receipt verified at the operator', figures.rotate.receiptMs],
+    ]);
     this.#bar('revoke', [
       ...stages(revoke),
       ['last successful read in the container', figures.revoke.ms],
       ['descriptor, mapping and name all dead', figures.revoke.effectMs],
+      ['signed receipt verified at the operator', figures.revoke.receiptMs],
     ]);
     this.title('Controls');
     this.#print(
@@ -41,6 +46,10 @@ export class Timeline {
       `  three ways (reopening, held descriptor, mapping), one every ${reader.medianGapUs} µs, and for`,
     );
     this.#print(`  ${reader.aliveAfterMs} ms more.`);
+    this.#print(
+      `  Service killed under a lease of ${lease.seconds} s: the last read ended ${lease.lastReadMs} ms later; after the lease`,
+    );
+    this.#print(`  ${lease.readsAfterLease} of ${lease.attemptsAfterLease} reads succeeded.`);
     this.#print(
       `  ${denied.reads} reads by the container without a grant, in ${denied.attempts} attempts: ${denied.errno}.`,
     );

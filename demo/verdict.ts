@@ -3,7 +3,7 @@ import type { Figures } from './measure.ts';
 
 /** One sentence for each promise that was broken, or that this run could not have seen broken. */
 export function verdict(figures: Figures): readonly string[] {
-  const { revoke, reader, deniedContainer: denied, plaintextOnDisk: disk } = figures;
+  const { rotate, revoke, reader, lease, deniedContainer: denied, plaintextOnDisk: disk } = figures;
   const broken: string[] = [];
   const demand = (holds: boolean, sentence: string): void => {
     if (!holds) broken.push(sentence);
@@ -11,6 +11,11 @@ export function verdict(figures: Figures): readonly string[] {
   demand(
     revoke.readsAfterEffect === 0,
     `${revoke.readsAfterEffect} reads (${revoke.lateWays.join(', ')}) succeeded after the revocation was in effect`,
+  );
+  demand(rotate.receiptMs > 0 && revoke.receiptMs > 0, 'a change was not confirmed by the host’s receipt');
+  demand(
+    lease.readsAfterLease === 0,
+    `${lease.readsAfterLease} reads succeeded after the lease was over, without a service`,
   );
   demand(denied.reads === 0, `the container without a grant read the secret ${denied.reads} times`);
   demand(disk.hits === 0, `plaintext stands on disk, in ${disk.hits} files`);
@@ -24,6 +29,10 @@ export function verdict(figures: Figures): readonly string[] {
     `control: the reader paused ${reader.medianGapUs} µs, it must be 1000 at most`,
   );
   demand(reader.aliveAfterMs >= 500, `control: the reader ended ${reader.aliveAfterMs} ms after the effect`);
+  demand(
+    lease.lastReadMs > 0 && lease.attemptsAfterLease >= 100,
+    `control: ${lease.attemptsAfterLease} attempts after the lease, the last read ${lease.lastReadMs} ms after the cut`,
+  );
   demand(
     denied.attempts >= 100,
     `control: the container without a grant tried only ${denied.attempts} times`,
