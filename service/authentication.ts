@@ -1,6 +1,6 @@
 // Which host asks: a token for one request, signed with the key of a host of the realm, and accepted once. Which tokens were
-// used is remembered for as long as they live, in memory; so one that was made before this service started is refused,
-// for nobody remembers whether it was used.
+// used is remembered for as long as they live, in memory; so one that was made before this start of a service that has a
+// realm is refused, since nobody remembers whether it was used.
 import { TOKEN_LIFETIME_S, TOKEN_TOLERANCE_S, verifyHostToken } from '../manifest/realm/host-token.ts';
 import type { HostToken } from '../manifest/realm/host-token.ts';
 import { ManifestError } from '../manifest/errors.ts';
@@ -28,11 +28,12 @@ export class Authentication implements Disposable {
   readonly #sweeping: Disposable;
   #count = 0;
 
-  constructor(members: MemberList, clock: Clock, limits: typeof TOKENS = TOKENS) {
+  /** Tokens from before `since`, in milliseconds since the epoch, may have been used. */
+  constructor(members: MemberList, clock: Clock, since: number, limits: typeof TOKENS = TOKENS) {
     this.#members = members;
     this.#clock = clock;
     this.#limits = limits;
-    this.#since = clock.now();
+    this.#since = since;
     this.#sweeping = clock.every(SWEEP_MS, () => this.#sweep());
   }
 

@@ -55,7 +55,8 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const tls = http ? undefined : await openTlsIdentity(data);
   const repository = await Repository.open(store, openOnlineKeys(data), clock);
   const members = new MemberList(repository);
-  const authentication = opened.use(new Authentication(members, clock));
+  const since = (await repository.exists()) ? clock.now() : 0;
+  const authentication = opened.use(new Authentication(members, clock, since));
   const source: NewsSource = {
     news: (since) => repository.news(since),
     watch: (listener) => repository.watch(listener),

@@ -260,7 +260,7 @@ export class TestRealm {
       this.#pools.push(next);
       raw = { ...raw, ...withEpoch(raw, pool, await epochOf(next, [this.person.recipient], this.id)) };
     }
-    const fleet = this.draft('fleet', raw);
+    const fleet = this.draft('fleet', { pools: raw['pools'] ?? {}, removals: raw['removals'] ?? [] });
     return this.adopt(merged(fleet, await this.#hostsDraft([...this.hosts.values()])));
   }
 
