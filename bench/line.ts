@@ -26,10 +26,11 @@ export async function line(): Promise<Findings> {
   const clock = systemClock();
   const stage = new Stage(await makePlaces(await mkdtemp(join(tmpdir(), 'lapse-bench-'))), clock);
   try {
-    const url = await stage.startService();
-    await lapse(stage.places, ['init', '--service', url]);
+    const { at } = await stage.startService();
+    await stage.makeRealm(at, '60s');
     await lapse(stage.places, ['namespace', 'add', 'bench']);
-    await stage.startDaemon(url);
+    await stage.join('host-1');
+    await stage.startDaemon();
     const reader = await stage.startContainer('web', ['/bin/reader', '/run/lapse/fs/self/token', '100']);
     const trials: Trial[] = [];
     while (trials.length < TRIALS) trials.push(await trial(stage.places, reader));

@@ -3,13 +3,14 @@
 import { mkdirSync, writeFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import type { Findings } from './findings.ts';
+import { fleet } from './fleet.ts';
 import { line } from './line.ts';
 import { load } from './load.ts';
 import { read } from './read.ts';
 import { withdraw } from './withdraw.ts';
 
 type Bench = (parameters: readonly string[]) => Promise<Findings>;
-const BENCHES: Readonly<Record<string, Bench>> = { line, load, read, withdraw };
+const BENCHES: Readonly<Record<string, Bench>> = { fleet, line, load, read, withdraw };
 
 const [name = '', ...parameters] = process.argv.slice(2);
 const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;
