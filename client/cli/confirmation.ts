@@ -2,13 +2,16 @@
 // answers; then one verdict. Nobody waits longer than the lease: when that is over, a host that did not answer serves nothing
 // of the namespace any more, unless a secret asked to be served when stale. Ctrl-C ends the waiting, never the change.
 import type { JsonObject } from '../../manifest/json.ts';
-import type { HostName, Namespace } from '../../manifest/names.ts';
+import type { HostName, Namespace, SecretName } from '../../manifest/names.ts';
 import { servingHosts } from '../../manifest/realm/hosts.ts';
 import type { HostRecord } from '../../manifest/realm/hosts.ts';
 import type { AppliedRole } from '../../manifest/realm/receipt.ts';
+import { revokerOf } from '../../manifest/realm/realm.ts';
+import { currentRole } from '../../manifest/tuf/trusted-set.ts';
 import { ClientError } from '../errors.ts';
 import type { RealmState } from '../reading.ts';
 import type { Context } from './command.ts';
+import { onInterrupt } from './interrupt.ts';
 import { counted } from './output.ts';
 import { ReceiptWatch, newestReceipts } from './receipt-watch.ts';
 import type { VerifiedReceipt } from './receipt-watch.ts';
@@ -45,11 +48,13 @@ export interface Change {
   readonly namespace: Namespace;
   /** The role that is signed: the namespace's own, or its revoker's. */
   readonly role: string;
-  /** A host that hears nothing goes on serving what this takes back or replaces. */
-  readonly servesStale: boolean;
+  /** The secrets that change. */
+  readonly names: readonly SecretName[];
   readonly options: WaitOptions;
   /** Said once it is published. */
   readonly said: (ms: number) => readonly string[];
+  /** Done once it is published, whatever becomes of the waiting. */
+  readonly published?: () => Promise<void>;
 }
 
 export interface Outcome {
@@ -58,11 +63,19 @@ export interface Outcome {
   /** `clockZero`, `ms`, `hosts`, `outcome`. */
   readonly json: JsonObject;
   readonly timestamp: number;
+  /** A host that hears nothing serves on what this took back or replaced. */
+  readonly servesStale: boolean;
 }
 
 /** The hosts whose receipt a change of the namespace awaits; a fleet that does not verify blocks no change. */
 export function awaitedHosts(state: RealmState, namespace: Namespace): readonly HostRecord[] {
   return state.fleet ? servingHosts(state.hosts, state.fleet, policyOf(state, namespace)) : [];
+}
+
+/** Whether a host that hears nothing goes on serving one of these secrets, without any bound. */
+export function servesStale(state: RealmState, namespace: Namespace, names: readonly SecretName[]): boolean {
+  const isAllowed = state.policies.get(namespace)?.policy.whenStale === 'serve';
+  return isAllowed && names.some((name) => state.secrets.get(namespace)?.get(name)?.whenStale === 'serve');
 }
 
 /** Publishes, then waits. Whatever can be done before clock zero is done before. */
@@ -72,11 +85,13 @@ export async function publishConfirmed(
   change: Change,
   edit: (state: RealmState, watch: Stopwatch) => Edit | Promise<Edit>,
 ): Promise<Outcome> {
+  policyOf(session.state, change.namespace);
   await session.ready(change.role);
   using receipts = await openWatch(session, change);
   const watch = new Stopwatch(context.clock);
   const publication = await session.publish(watch, (state) => edit(state, watch));
   context.output.early(...change.said(watch.total));
+  await change.published?.();
   const wait = new Wait(context, session, change, publication, watch);
   if (receipts) await wait.until(receipts);
   await followUp(session);
@@ -97,9 +112,11 @@ export async function confirmAgain(context: Context, session: Session, change: C
   using receipts = await openWatch(session, change);
   const watch = new Stopwatch(context.clock);
   const { set } = session.state;
-  const current = set.targets.get(change.role);
   const roles = new Map<string, AppliedRole>();
-  if (current) roles.set(change.role, { version: current.role.version, sha256: current.sha256 });
+  for (const role of [change.namespace, revokerOf(change.namespace)]) {
+    const current = currentRole(set, role);
+    if (current) roles.set(role, { version: current.role.version, sha256: current.sha256 });
+  }
   const publication = { roles, timestamp: set.timestamp?.role.version ?? 0 };
   context.output.early(...change.said(0));
   const wait = new Wait(context, session, change, publication, watch);
@@ -128,6 +145,7 @@ class Wait {
   readonly #answers: Map<HostName, HostAnswer>;
   /** Boot time, milliseconds: when no host that knows nothing of this serves any more. */
   readonly #leaseEnd: number;
+  readonly #servesStale: boolean;
   #isOver = false;
 
   constructor(
@@ -147,6 +165,7 @@ class Wait {
         { host: name, state: 'unconfirmed' },
       ]),
     );
+    this.#servesStale = servesStale(session.state, change.namespace, change.names);
     const lease = session.state.set.timestamp?.role.lease ?? 0;
     const most = policyOf(session.state, change.namespace).leaseSeconds ?? lease;
     this.#leaseEnd = context.clock.boot() + Math.min(lease, most) * 1000 + LEASE_MARGIN_MS;
@@ -196,6 +215,7 @@ class Wait {
       verdict,
       hosts,
       timestamp: this.#publication.timestamp,
+      servesStale: this.#servesStale,
       json: {
         timestamp: this.#publication.timestamp,
         ...this.#watch.report(),
@@ -227,7 +247,7 @@ class Wait {
     if (receipts && receipts.reader.alarms.length > 0) return 'receipts-conflict';
     if (this.#pending.length === 0) return 'confirmed';
     if (!this.#change.options.wait) return 'not-awaited';
-    return this.#isOver && !this.#change.servesStale ? 'lease-over' : 'unconfirmed';
+    return this.#isOver && !this.#servesStale ? 'lease-over' : 'unconfirmed';
   }
 
   #tellOfWaiting(left: number): void {
@@ -273,8 +293,8 @@ function summary({ verdict, hosts, json }: Outcome, { options, namespace }: Chan
 function verdictText(
   verdict: Verdict,
   who: string,
-  { servesStale, namespace }: Change,
-  { json }: Outcome,
+  { namespace }: Change,
+  { json, servesStale }: Outcome,
 ): string {
   switch (verdict) {
     case 'receipts-conflict':
@@ -300,15 +320,4 @@ const MOST_NAMES = 20;
 export function listed(names: readonly string[]): string {
   const shown = names.slice(0, MOST_NAMES).join(', ');
   return names.length > MOST_NAMES ? `${shown} and ${names.length - MOST_NAMES} more` : shown;
-}
-
-/** In the shell Ctrl-C comes as a signal of the context; else it is this process's. */
-function onInterrupt(shell: AbortSignal): Disposable & { readonly signal: AbortSignal } {
-  const own = new AbortController();
-  const stop = (): void => own.abort();
-  process.on('SIGINT', stop);
-  return {
-    signal: AbortSignal.any([shell, own.signal]),
-    [Symbol.dispose]: () => void process.off('SIGINT', stop),
-  };
 }

@@ -6,10 +6,14 @@ import type { Register, Run } from './command.ts';
 import { registerCompletion } from './commands/completion.ts';
 import { registerFollow } from './commands/follow.ts';
 import { registerGrant } from './commands/grant.ts';
+import { registerHost } from './commands/host.ts';
 import { registerIdentity } from './commands/identity.ts';
 import { registerInit } from './commands/init.ts';
 import { registerLock } from './commands/lock.ts';
 import { registerNamespace } from './commands/namespace.ts';
+import { registerPool } from './commands/pool.ts';
+import { registerReceipts } from './commands/receipts.ts';
+import { registerRenew } from './commands/renew.ts';
 import { registerRevoke } from './commands/revoke.ts';
 import { registerRotate } from './commands/rotate.ts';
 import { registerSecret } from './commands/secret.ts';
@@ -34,6 +38,10 @@ const COMMANDS: readonly Register[] = [
   registerRotate,
   registerGrant,
   registerRevoke,
+  registerReceipts,
+  registerHost,
+  registerPool,
+  registerRenew,
   registerStatus,
   registerCompletion,
 ];
@@ -77,7 +85,9 @@ The way of a secret:
   lapse rotate payments/db-password --generate 32
   lapse revoke payments/db-password
 
-Exit codes: 0 done; 1 refused or failed, with a stable code in brackets; 2 wrong usage, or not confirmed.`,
+Exit codes: 0 done, and confirmed by every host; 1 refused or failed, with a stable code in brackets; 2 wrong
+usage, or not confirmed; 3 published, a host is unconfirmed and its lease is over; 4 signatures of others are
+missing; 5 published, a host is unconfirmed and may still serve.`,
     );
 }
 

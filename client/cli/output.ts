@@ -48,6 +48,12 @@ export class Output {
     );
   }
 
+  /** An invitation: what is made to be shown is no secret of this process any more. */
+  secretLine(member: string, line: Buffer, json: JsonObject): void {
+    const text = line.toString('latin1');
+    this.result([text], { [member]: text, ...json });
+  }
+
   /** For a person: a part of the result that is there before the rest is. */
   early(...lines: readonly string[]): void {
     if (!this.isJson && lines.length > 0) this.result(lines, {});

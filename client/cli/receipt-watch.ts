@@ -116,7 +116,7 @@ export class ReceiptWatch implements Disposable {
       } catch (error) {
         if (!isLapseError(error)) throw error;
       }
-      if (!signal.aborted) await this.#session.clock.sleep(RECONNECT_MS, signal);
+      await this.#session.clock.sleep(RECONNECT_MS, signal);
     }
   }
 }

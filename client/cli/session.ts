@@ -9,7 +9,7 @@ import { recipientsOf } from '../../manifest/realm/fleet.ts';
 import type { RoleUpload } from '../../manifest/realm/exchange.ts';
 import type { Policy } from '../../manifest/realm/policy.ts';
 import type { AppliedRole } from '../../manifest/realm/receipt.ts';
-import { FLEET, delegatorOf, firstTargets, nextVersion } from '../../manifest/realm/realm.ts';
+import { FLEET, FLEET_HOSTS, delegatorOf, firstTargets, nextVersion } from '../../manifest/realm/realm.ts';
 import { importRecipient } from '../../manifest/realm/recipient.ts';
 import type { ImportedRecipient, Recipient } from '../../manifest/realm/recipient.ts';
 import type { Secret } from '../../manifest/realm/secret.ts';
@@ -34,8 +34,14 @@ import type { Stopwatch } from './stopwatch.ts';
 
 const DAY_MS = 24 * 3600_000;
 const ATTEMPTS = 5;
-/** How long a signature is good, in days: what says who may do what is signed rarely, by keys that are kept apart. */
+/** How long a signature is good, in days: who may do what is signed rarely, by keys that are kept apart. */
 const DAYS = { delegating: 365, namespace: 30 } as const;
+const DELEGATING: ReadonlySet<string> = new Set(['root', 'targets', FLEET, FLEET_HOSTS]);
+
+/** How long a signature of a role is good, in milliseconds; half of it is when to sign again. */
+export function lifetimeMs(role: string): number {
+  return DAYS[DELEGATING.has(role) ? 'delegating' : 'namespace'] * DAY_MS;
+}
 
 /** What becomes of one role: the signed members that change. */
 export interface RoleEdit {
@@ -171,9 +177,7 @@ export class Session {
   #next(role: string, change: JsonObject): JsonObject {
     const { set, failures } = this.state;
     const current = currentRole(set, role);
-    const days =
-      this.state.policies.has(role as Namespace) || role.endsWith('-revoker') ? 'namespace' : 'delegating';
-    const expires = this.clock.now() + DAYS[days] * DAY_MS;
+    const expires = this.clock.now() + lifetimeMs(role);
     if (current) return nextVersion(current, expires, change);
     const failure = failures.get(role);
     if (failure) throw failure;
