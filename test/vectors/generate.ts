@@ -1,26 +1,48 @@
 // Writes every vector file beside it: `node test/vectors/generate.ts`. All inputs are fixed, so it always writes the
-// same bytes. Tests check the files and never write them; JWEs are built here by hand from RFC 7516 and RFC 7518
-// with node:crypto, so that `jose` is checked against something that is not `jose`.
-import { createCipheriv, createHash, createPrivateKey, createPublicKey, diffieHellman } from 'node:crypto';
+// same bytes. Tests check the files and never write them. What JOSE makes elsewhere is built by hand here (`jose.ts`).
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { deflateRawSync } from 'node:zlib';
 import { canonicalJson } from '../../manifest/canonical-json.ts';
 import type { Json, JsonObject } from '../../manifest/json.ts';
-import { parseNamespace, parseRealmId, parseSecretName } from '../../manifest/names.ts';
+import {
+  parseFileName,
+  parseHostName,
+  parseNamespace,
+  parsePoolName,
+  parseRealmId,
+  parseSecretName,
+  parseWorkload,
+} from '../../manifest/names.ts';
+import type { Workload } from '../../manifest/names.ts';
 import { addVersion } from '../../manifest/realm/change.ts';
+import type { NewVersion } from '../../manifest/realm/change.ts';
 import { associatedData, sealEnvelope } from '../../manifest/realm/envelope.ts';
 import type { VersionContext } from '../../manifest/realm/envelope.ts';
-import { thumbprint } from '../../manifest/realm/key-wrap.ts';
+import type { WrappedKey } from '../../manifest/realm/jwe.ts';
 import { paddedLength } from '../../manifest/realm/padding.ts';
-import { delegate, firstTargets, nextVersion, realmId } from '../../manifest/realm/realm.ts';
+import { genesisFleet, withEpoch } from '../../manifest/realm/fleet.ts';
+import { encodeKeyring, withHost } from '../../manifest/realm/hosts.ts';
+import {
+  delegateNamespace,
+  delegatorOf,
+  firstTargets,
+  genesisTargets,
+  nextVersion,
+  realmId,
+} from '../../manifest/realm/realm.ts';
+import { recipientOf, thumbprint } from '../../manifest/realm/recipient.ts';
+import { withdrawGrant } from '../../manifest/realm/revoker.ts';
 import { sha256, signMetadata } from '../../manifest/tuf/metadata.ts';
 import { trustRoot, updateSnapshot, updateTargets, updateTimestamp } from '../../manifest/tuf/trusted-set.ts';
+import { hostVectors } from './host.ts';
+import { EPHEMERAL, ed25519, jwe as seal, x25519 } from './jose.ts';
 import {
   KEYS,
   LATER,
   NOW,
   fileMeta,
+  one,
   rootJson,
   snapshotJson,
   timestampJson,
@@ -35,7 +57,6 @@ function write(name: string, about: string, content: JsonObject): void {
 
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
-const base64url = (bytes: Uint8Array | string): string => Buffer.from(bytes).toString('base64url');
 
 function canonicalJsonVectors(): void {
   const accepted: Record<string, string> = {
@@ -104,7 +125,7 @@ function nameVectors(): void {
       },
       secret: {
         valid: ['a', 'A', '7', '_', 'a.b', 'a..b', 'db-password', 'x_', 'a.', long(128)],
-        invalid: [...never, '.a', long(129)],
+        invalid: [...never, '.a', '__proto__', long(129)],
       },
       workload: {
         valid: ['web', 'Web.1', '7', 'a_b', long(128)],
@@ -113,6 +134,14 @@ function nameVectors(): void {
       file: {
         valid: ['a', '.env', '_', 'tls.key', `.${long(127)}`],
         invalid: [...never, '.', '.-a', '..a', long(129), `.${long(128)}`],
+      },
+      pool: {
+        valid: ['a', 'default', 'eu-west-1', 'a-', 'constructor', long(63)],
+        invalid: [...never, 'A', '7a', '_a', 'a.b', long(64)],
+      },
+      host: {
+        valid: ['a', '7', 'web-1.example', 'a-', 'a.', long(63)],
+        invalid: [...never, 'A', '_a', '.a', long(64)],
       },
       realm: {
         valid: ['0'.repeat(64), 'af09'.repeat(16)],
@@ -212,49 +241,8 @@ function envelopeVectors(): void {
   );
 }
 
-/** A raw private key of 32 equal bytes, as PKCS#8. */
-function x25519(byte: number) {
-  const pkcs8 = Buffer.concat([
-    Buffer.from('302e020100300506032b656e04220420', 'hex'),
-    Buffer.alloc(32, byte),
-  ]);
-  const privateKey = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
-  const publicKey = createPublicKey(privateKey);
-  const jwk = { kty: 'OKP', crv: 'X25519', x: publicKey.export({ format: 'jwk' }).x ?? '' } as const;
-  return { pkcs8: pkcs8.toString('base64'), privateKey, publicKey, jwk };
-}
-
-/** Concat KDF (RFC 7518 §4.6.2) with empty PartyUInfo and PartyVInfo; up to 32 bytes. */
-function concatKdf(secret: Uint8Array, algorithm: string, bytes: number): Buffer {
-  const word = (value: number): Buffer => Buffer.from(value.toString(16).padStart(8, '0'), 'hex');
-  const info = [word(algorithm.length), Buffer.from(algorithm), word(0), word(0), word(bytes * 8)];
-  return createHash('sha256')
-    .update(Buffer.concat([word(1), secret, ...info]))
-    .digest()
-    .subarray(0, bytes);
-}
-
 const recipient = x25519(0x77);
-const ephemeral = x25519(0x55);
-const IV = bytesFrom(200, 12);
-
-/** A compact JWE whose header is exactly this text. */
-function jwe(header: string, plaintext: Uint8Array): string {
-  const { alg, enc } = JSON.parse(header) as { alg: string; enc: 'A256GCM' | 'A128GCM' };
-  const shared = diffieHellman({ privateKey: ephemeral.privateKey, publicKey: recipient.publicKey });
-  const keyBytes = enc === 'A256GCM' ? 32 : 16;
-  let key = concatKdf(shared, alg === 'ECDH-ES' ? enc : alg, alg === 'ECDH-ES' ? keyBytes : 32);
-  let encryptedKey = Buffer.alloc(0);
-  if (alg === 'ECDH-ES+A256KW') {
-    const wrap = createCipheriv('id-aes256-wrap', key, Buffer.alloc(8, 0xa6));
-    key = Buffer.alloc(keyBytes, 0x33);
-    encryptedKey = Buffer.concat([wrap.update(key), wrap.final()]);
-  }
-  const cipher = createCipheriv(enc === 'A256GCM' ? 'aes-256-gcm' : 'aes-128-gcm', key, IV);
-  cipher.setAAD(Buffer.from(base64url(header)));
-  const ciphertext = Buffer.concat([cipher.update(plaintext), cipher.final()]);
-  return [header, encryptedKey, IV, ciphertext, cipher.getAuthTag()].map(base64url).join('.');
-}
+const ephemeral = EPHEMERAL;
 
 /** The protected header in its one member order, with `change` in place or appended. */
 function headerOf(kid: string, epoch: number, bound: VersionContext, change: JsonObject = {}): JsonObject {
@@ -274,9 +262,10 @@ function headerOf(kid: string, epoch: number, bound: VersionContext, change: Jso
   return { ...members, epk, ...change };
 }
 
-async function keyWrapVectors(): Promise<void> {
-  const kid = await thumbprint(recipient.jwk);
-  const other = await thumbprint(ephemeral.jwk);
+function keyWrapVectors(): void {
+  const kid = thumbprint(recipient.jwk);
+  const other = thumbprint(ephemeral.jwk);
+  const jwe = (header: string, plaintext: Uint8Array): string => seal(header, plaintext, recipient.publicKey);
   const dataKey = bytesFrom(1, 32);
   const epoch = 2;
   const good = headerOf(kid, epoch, context);
@@ -339,18 +328,26 @@ async function keyWrapVectors(): Promise<void> {
   );
 }
 
-async function realmVectors(): Promise<void> {
+/** A pool's private key as a member or a custodian gets it. */
+function wrappedPoolKey(
+  raw: Uint8Array,
+  to: ReturnType<typeof x25519>,
+  bound: { realm: string; pool: string; epoch: number },
+): WrappedKey {
+  const kid = thumbprint(to.jwk);
+  const epk = { x: EPHEMERAL.jwk.x, crv: 'X25519', kty: 'OKP' };
+  const header = { alg: 'ECDH-ES', enc: 'A256GCM', kid, purpose: 'lapse-pool-key', ...bound, epk };
+  return { kid, epoch: bound.epoch, jwe: seal(JSON.stringify(header), raw, to.publicKey) };
+}
+
+function realmVectors(): void {
   const namespace = parseNamespace('payments');
   const name = parseSecretName('db-password');
+  const pool = parsePoolName('default');
+  const custodian = x25519(0x66);
   const root = signMetadata(rootJson(), [KEYS.root]);
   let set = trustRoot(root);
   const realm = realmId(set.root);
-  const bound = { realm, namespace, name, version: 1 };
-
-  const [dataKey, value] = [bytesFrom(100, 32), Buffer.from('correct horse battery staple')];
-  const envelope = sealEnvelope(value, dataKey, bytesFrom(7, 24), bound);
-  const kid = await thumbprint(recipient.jwk);
-  const wrapped = { kid, epoch: 0, jwe: jwe(JSON.stringify(headerOf(kid, 0, bound)), dataKey) };
 
   const files: Record<string, Uint8Array> = { '1.root.json': root };
   const publish = (
@@ -358,6 +355,7 @@ async function realmVectors(): Promise<void> {
     roles: Record<string, Uint8Array>,
     versions: Record<string, number>,
   ): void => {
+    for (const [role, file] of Object.entries(roles)) files[`${versions[role] ?? 1}.${role}.json`] = file;
     const meta = Object.fromEntries(
       Object.entries(roles).map(([role, file]) => [`${role}.json`, fileMeta(file, versions[role] ?? 1)]),
     );
@@ -365,53 +363,103 @@ async function realmVectors(): Promise<void> {
     const timestamp = signMetadata(timestampJson(fileMeta(snapshot, version), { version }), [KEYS.timestamp]);
     set = updateSnapshot(updateTimestamp(set, timestamp, NOW), snapshot, NOW);
     for (const [role, file] of Object.entries(roles)) {
-      files[`${versions[role] ?? 1}.${role}.json`] = file;
-      set = updateTargets(set, role, file, NOW);
+      set = updateTargets(set, role, file, NOW, role === 'targets' ? 'root' : delegatorOf(role));
     }
     files[`${version}.snapshot.json`] = snapshot;
     files['timestamp.json'] = timestamp;
   };
 
-  const targets1 = signMetadata(firstTargets(LATER), [KEYS.targets]);
-  publish(1, { targets: targets1 }, {});
-  const held = set.targets.get('targets');
-  if (!held) throw new Error('targets was just published');
-  const delegations = delegate(held, namespace, KEYS.payments.hex);
-  const targets2 = signMetadata(nextVersion(held, LATER, { delegations }), [KEYS.targets]);
-  const added = addVersion(
-    {},
-    { namespace, name, secret: undefined },
-    {
-      version: 1,
-      length: envelope.length,
-      sha256: sha256(envelope),
-      keys: [wrapped],
-      grants: [],
-      overlapSeconds: 300,
-    },
-    NOW,
-  );
-  const payments1 = signMetadata({ ...firstTargets(LATER), targets: added }, [KEYS.payments]);
-  publish(2, { targets: targets2, payments: payments1 }, { targets: 2 });
+  // The realm's birth: one pool, no host, no namespace.
+  const poolKey = Buffer.alloc(32, 0x77);
+  const bound = { realm, pool, epoch: 1 };
+  const bare = genesisFleet({ ...one(KEYS.fleet), custodians: [custodian.jwk] }, LATER);
+  const epoch = {
+    ...recipientOf(recipient.jwk, 1),
+    custodians: [wrappedPoolKey(poolKey, custodian, bound)],
+  };
+  const birth = {
+    targets: signMetadata(genesisTargets(one(KEYS.fleet), LATER), [KEYS.targets]),
+    fleet: signMetadata({ ...bare, ...withEpoch(bare, pool, epoch) }, [KEYS.fleet]),
+    'fleet-hosts': signMetadata(firstTargets(LATER), [KEYS.fleet]),
+  };
+  publish(1, birth, {});
+
+  // A host joins, a namespace with a revoker is delegated, a secret is put for two workloads, one of them is withdrawn.
+  const encryption = x25519(0x44);
+  const keyring = encodeKeyring([{ ...wrappedPoolKey(poolKey, encryption, bound), pool }]);
+  const host = {
+    name: parseHostName('web-1'),
+    signing: ed25519(0x21).jwk,
+    encryption: encryption.jwk,
+    pools: [pool],
+    joined: NOW,
+  };
+  const hosts = { targets: withHost({}, host, keyring) };
+  const held = (role: string) => {
+    const found = set.targets.get(role);
+    if (!found) throw new Error(`${role} was just published`);
+    return found;
+  };
+  const delegations = delegateNamespace(held('targets'), namespace, {
+    ...one(KEYS.payments),
+    revokers: [KEYS.revoker.hex],
+    policy: { pools: [pool], custodians: [recipientOf(custodian.jwk)], leaseSeconds: 30, whenStale: 'serve' },
+  });
+  const [dataKey, value] = [bytesFrom(100, 32), Buffer.from('correct horse battery staple')];
+  const context = { realm, namespace, name, version: 1 };
+  const envelope = sealEnvelope(value, dataKey, bytesFrom(7, 24), context);
+  const keyFor = (to: ReturnType<typeof x25519>, number: number): WrappedKey => {
+    const kid = thumbprint(to.jwk);
+    const header = JSON.stringify(headerOf(kid, number, context));
+    return { kid, epoch: number, jwe: seal(header, dataKey, to.publicKey) };
+  };
+  const [web, batch] = ['web', 'batch'].map(parseWorkload) as [Workload, Workload];
+  const version: NewVersion = {
+    version: 1,
+    length: envelope.length,
+    sha256: sha256(envelope),
+    keys: [keyFor(recipient, 1), keyFor(custodian, 0)],
+    grants: [web, batch].map((workload) => ({
+      workload,
+      file: parseFileName('db'),
+      uid: 1000,
+      gid: 1000,
+      mode: 0o400,
+    })),
+    overlapSeconds: 300,
+    whenStale: 'serve',
+  };
+  const added = addVersion({}, { namespace, name, secret: undefined }, version, NOW);
+  const withdrawals = withdrawGrant({}, name, batch, 1);
+  const second = {
+    targets: signMetadata(nextVersion(held('targets'), LATER, delegations), [KEYS.targets]),
+    fleet: birth.fleet,
+    'fleet-hosts': signMetadata(nextVersion(held('fleet-hosts'), LATER, hosts), [KEYS.fleet]),
+    payments: signMetadata({ ...firstTargets(LATER), targets: added }, [KEYS.payments]),
+    'payments-revoker': signMetadata({ ...firstTargets(LATER), withdrawals }, [KEYS.revoker]),
+  };
+  publish(2, second, { targets: 2, 'fleet-hosts': 2 });
 
   write(
     'realm',
-    'A whole realm after one put: every file a client may fetch, under its consistent name, as exact text. Keys are ed25519, each seed 32 times one byte. The private key in key-wrap.json opens the secret.',
+    'A whole realm after a host joined, one put and one withdrawal: every file a client may fetch, under its consistent name, as exact text. Keys are ed25519, each seed 32 times one byte; fleet-hosts has the keys of fleet. The private key in key-wrap.json is that of the pool, epoch 1; the host, whose encryption key is 32 times 0x44, finds it in its keyring; the custodian has 32 times 0x66.',
     {
       now: NOW,
-      seeds: { root: 1, timestamp: 2, snapshot: 3, targets: 4, payments: 5 },
+      seeds: { root: 1, timestamp: 2, snapshot: 3, targets: 4, payments: 5, fleet: 6, revoker: 7 },
       keyids: Object.fromEntries(
         Object.entries(KEYS)
-          .filter(([role]) => role !== 'stranger')
+          .filter(([role]) => !['stranger', 'fleetHosts'].includes(role))
           .map(([role, key]) => [role, key.keyid]),
       ),
       realm,
       files: Object.fromEntries(Object.entries(files).map(([file, bytes]) => [file, text(bytes)])),
+      keyring: { file: `fleet-hosts/${sha256(keyring)}.web-1`, content: text(keyring) },
       target: {
         file: `payments/${sha256(envelope)}.db-password@1`,
         envelope: hex(envelope),
         value: text(value),
       },
+      readers: { '1': [web] },
     },
   );
 }
@@ -458,9 +506,10 @@ function secretVectors(): void {
     revokedThrough: 0,
     revoked: [],
     superseded: [],
+    whenStale: 'deny',
     ...change,
   });
-  const one = model({ newestVersion: 1, newest: live(1, 'a') });
+  const first = model({ newestVersion: 1, newest: live(1, 'a') });
   const tombstone = (version: number, floor: JsonObject): JsonObject => {
     const target = newest(version, {}, floor);
     const { keys: _, ...custom } = target['custom'] as JsonObject;
@@ -469,7 +518,7 @@ function secretVectors(): void {
 
   const accepted: readonly [string, JsonObject, readonly JsonObject[]][] = [
     ['an empty namespace', {}, []],
-    ['one live version', { 'payments/a@1': newest(1) }, [one]],
+    ['one live version', { 'payments/a@1': newest(1) }, [first]],
     [
       'unknown members are ignored',
       {
@@ -479,7 +528,7 @@ function secretVectors(): void {
           { more: 1, timing: { overlap: { seconds: 300, more: 1 }, more: 1 } },
         ),
       },
-      [one],
+      [first],
     ],
     [
       'a superseded version while its overlap runs',
@@ -507,7 +556,7 @@ function secretVectors(): void {
       { 'payments/a@9': newest(9, {}, { revokedThrough: 3, revoked: [5, 8] }) },
       [model({ newestVersion: 9, newest: live(9, 'a'), revokedThrough: 3, revoked: [5, 8] })],
     ],
-    ['no grants', { 'payments/a@1': newest(1, {}, { grants: [] }) }, [{ ...one, grants: [] }]],
+    ['no grants', { 'payments/a@1': newest(1, {}, { grants: [] }) }, [{ ...first, grants: [] }]],
     [
       'a selector that is not known matches nobody',
       {
@@ -524,9 +573,14 @@ function secretVectors(): void {
           },
         ),
       },
-      [one],
+      [first],
     ],
-    ['two secrets', { 'payments/a@1': newest(1), 'payments/b@1': newest(1) }, [one, { ...one, name: 'b' }]],
+    [
+      'what it asks for when the lease is over',
+      { 'payments/a@1': newest(1, {}, { timing: { overlap: { seconds: 300 }, whenStale: 'serve' } }) },
+      [{ ...first, whenStale: 'serve' }],
+    ],
+    ['two secrets', { 'payments/a@1': newest(1), 'payments/b@1': newest(1) }, [first, { ...first, name: 'b' }]],
   ];
   const badGrant = (change: JsonObject): JsonObject => ({
     'payments/a@1': newest(1, {}, { grants: [{ ...grant, ...change }] }),
@@ -611,6 +665,11 @@ function secretVectors(): void {
         'payments/a@1': superseded(1, { timing: { overlap: { seconds: 1, end: 0 } } }),
       },
     ],
+    [
+      'metadata-malformed',
+      'another answer to a lease that is over',
+      { 'payments/a@1': newest(1, {}, { timing: { overlap: { seconds: 300 }, whenStale: 'ask' } }) },
+    ],
     ['grant-malformed', 'a mode that lets write', badGrant({ mode: '0640' })],
     ['grant-malformed', 'a mode that lets execute', badGrant({ mode: '0500' })],
     ['grant-malformed', 'a mode of four more digits', badGrant({ mode: '00440' })],
@@ -636,6 +695,7 @@ canonicalJsonVectors();
 nameVectors();
 paddingVectors();
 envelopeVectors();
-await keyWrapVectors();
-await realmVectors();
+keyWrapVectors();
+realmVectors();
 secretVectors();
+hostVectors(write);

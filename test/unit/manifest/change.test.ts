@@ -24,7 +24,8 @@ function put(targets: JsonObject, { now = NOW, overlapSeconds = 300 } = {}): Jso
   const version = (secret?.newestVersion ?? 0) + 1;
   const sha256 = version.toString(16).padStart(64, '0');
   const keys = [{ kid: 'k', epoch: 1, jwe: 'j' }];
-  const next = { version, length: 296, sha256, keys, grants: secret?.grants ?? [GRANT], overlapSeconds };
+  const grants = secret?.grants ?? [GRANT];
+  const next = { version, length: 296, sha256, keys, grants, overlapSeconds, whenStale: 'deny' as const };
   return addVersion(targets, { namespace: PAYMENTS, name: NAME, secret }, next, now);
 }
 
@@ -128,7 +129,7 @@ describe('what this version does not know stays', () => {
   const file = one['payments/db@1'] as JsonObject;
   const timing = { ...(custom(one, 1)['timing'] as JsonObject), later: 1 };
   const newer: JsonObject = {
-    'payments/db@1': { ...file, beside: 1, custom: { ...custom(one, 1), whenStale: 'deny', timing } },
+    'payments/db@1': { ...file, beside: 1, custom: { ...custom(one, 1), responses: 'kill', timing } },
     'payments/other@1': { ...file, beside: 1 },
   };
   const changes: Record<string, (secret: Secret) => JsonObject> = {
@@ -142,7 +143,7 @@ describe('what this version does not know stays', () => {
     const before = structuredClone(newer);
     const next = change(read(newer));
     const newest = custom(next, read(next).newestVersion);
-    expect(newest).toMatchObject({ whenStale: 'deny', timing: { later: 1 } });
+    expect(newest).toMatchObject({ responses: 'kill', timing: { later: 1 } });
     expect(next['payments/db@1']).toHaveProperty('beside', 1);
     expect(next['payments/other@1']).toEqual(newer['payments/other@1']);
     expect(newer).toEqual(before);

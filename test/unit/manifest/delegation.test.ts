@@ -2,7 +2,7 @@
 import { describe, expect, test } from 'vitest';
 import type { JsonObject } from '../../../manifest/json.ts';
 import { parseNamespace } from '../../../manifest/names.ts';
-import { delegate, namespaces, nextVersion, realmId } from '../../../manifest/realm/realm.ts';
+import { delegateNamespace, nextVersion, readRealm, realmId } from '../../../manifest/realm/realm.ts';
 import { parseTargets } from '../../../manifest/tuf/targets.ts';
 import {
   currentRole,
@@ -17,10 +17,12 @@ import {
   LATER,
   NOW,
   PAYMENTS,
+  POLICY,
   codeOf,
   delegatingJson,
   expectRefused,
   fileMeta,
+  one,
   publish,
   publishAll,
   resign,
@@ -29,6 +31,7 @@ import {
   testKey,
   timestampJson,
   trust,
+  unsigned,
 } from './repository.ts';
 
 const OWNER = testKey(61);
@@ -75,40 +78,68 @@ describe('what a role was verified by must still speak for it', () => {
   });
 });
 
-describe('delegate', () => {
+describe('delegateNamespace', () => {
   const billing = parseNamespace('billing');
+  const terms = { ...one(OWNER), revokers: [], policy: POLICY };
+  const read = (change: JsonObject) => parseTargets(resign(nextVersion(targets, LATER, change))).role;
 
   test('appends a terminating role that owns its own directory', () => {
-    const json = nextVersion(targets, LATER, { delegations: delegate(targets, billing, OWNER.hex) });
-    const { role } = parseTargets(resign(json));
+    const role = read(delegateNamespace(targets, billing, terms));
     expect(role.version).toBe(2);
-    expect([...role.delegations.keys()]).toEqual(['payments', 'billing']);
+    expect([...role.delegations.keys()]).toEqual(['fleet', 'payments', 'billing']);
     const delegation = role.delegations.get('billing')!;
     expect(delegation).toMatchObject({ paths: ['billing/*'], terminating: true, threshold: 1 });
     expect([...delegation.keys.keys()]).toEqual([OWNER.keyid]);
   });
 
+  test('puts a revoker behind it, which any one of its keys speaks for', () => {
+    const revokers = [KEYS.revoker.hex, KEYS.stranger.hex];
+    const { delegations } = read(delegateNamespace(targets, billing, { ...terms, revokers }));
+    expect([...delegations.keys()].slice(-2)).toEqual(['billing', 'billing-revoker']);
+    const revoker = delegations.get('billing-revoker')!;
+    expect(revoker).toMatchObject({ paths: ['billing-revoker/*'], terminating: false, threshold: 1 });
+    expect([...revoker.keys.keys()]).toEqual([KEYS.revoker.keyid, KEYS.stranger.keyid]);
+  });
+
   test('keeps what a newer writer added', () => {
     const raw = { ...targets.raw, delegations: { ...(targets.raw['delegations'] as JsonObject), note: 1 } };
-    expect(delegate({ ...targets, raw }, billing, OWNER.hex)).toMatchObject({ note: 1 });
+    expect(delegateNamespace({ ...targets, raw }, billing, terms)['delegations']).toHaveProperty('note', 1);
     expect(nextVersion({ ...targets, raw: { ...raw, policy: {} } }, LATER, {})).toHaveProperty('policy', {});
   });
 
+  test('keeps the policies of the others', () => {
+    const { policies } = delegateNamespace(targets, billing, terms) as { policies: JsonObject };
+    expect(Object.keys(policies)).toEqual(['payments', 'billing']);
+    expect(policies['payments']).toEqual((targets.raw['policies'] as JsonObject)['payments']);
+  });
+
   test('refuses a namespace that exists', () => {
-    expect(codeOf(() => delegate(targets, PAYMENTS, OWNER.hex))).toBe('name-invalid');
+    expect(codeOf(() => delegateNamespace(targets, PAYMENTS, terms))).toBe('name-invalid');
   });
 });
 
-describe('namespaces', () => {
-  const read = (change: JsonObject) => {
-    const delegations = targets.raw['delegations'] as JsonObject;
-    const [role] = delegations['roles'] as [JsonObject];
-    const file = resign(delegatingJson({ delegations: { ...delegations, roles: [{ ...role, ...change }] } }));
-    return namespaces({ ...targets, role: parseTargets(file).role });
+describe('readRealm', () => {
+  const delegations = targets.raw['delegations'] as JsonObject;
+  const [fleet, payments] = delegations['roles'] as [JsonObject, JsonObject];
+  const revoker = {
+    ...payments,
+    name: 'payments-revoker',
+    paths: ['payments-revoker/*'],
+    terminating: false,
   };
+  const realm = (roles: readonly JsonObject[], change: JsonObject = {}) =>
+    readRealm(unsigned(delegatingJson({ delegations: { ...delegations, roles }, ...change })));
+  const read = (change: JsonObject) => realm([fleet, { ...payments, ...change }]);
 
-  test('are those that own exactly their directory', () => {
-    expect(read({})).toEqual(['payments']);
+  test('reads namespaces in their order, each with its policy', () => {
+    expect([...read({})]).toEqual([['payments', { policy: POLICY, hasRevoker: false }]]);
+    expect(realm([fleet, payments, revoker]).get(PAYMENTS)?.hasRevoker).toBe(true);
+  });
+
+  test('a namespace without a policy is refused, also one whose name objects inherit', () => {
+    expect(codeOf(() => realm([fleet, payments], { policies: {} }))).toBe('metadata-malformed');
+    const other = { ...payments, name: 'constructor', paths: ['constructor/*'] };
+    expect(codeOf(() => realm([fleet, payments, other]))).toBe('metadata-malformed');
   });
 
   test.for<[string, JsonObject]>([
@@ -118,22 +149,47 @@ describe('namespaces', () => {
     ['path-outside-role', { paths: [] }],
     ['path-outside-role', { terminating: false }],
     ['name-invalid', { name: 'root' }],
+    ['name-invalid', { name: 'fleet-hosts' }],
     ['name-invalid', { name: 'payments-revoker' }],
     ['name-invalid', { name: '../payments' }],
     ['metadata-malformed', { paths: null }],
     ['metadata-malformed', { paths: [['payments/*']] }],
     ['metadata-malformed', { terminating: 1 }],
     ['metadata-malformed', { keyids: 'all' }],
-  ])('%s: %j', ([code, change]) => {
+  ])('a namespace: %s: %j', ([code, change]) => {
     expect(codeOf(() => read(change))).toBe(code);
+  });
+
+  test.for<[string, JsonObject]>([
+    ['path-outside-role', { paths: ['payments/*'] }],
+    ['path-outside-role', { paths: ['*'] }],
+    ['path-outside-role', { terminating: true }],
+    ['policy-malformed', { threshold: 2 }],
+    ['name-invalid', { name: 'billing-revoker', paths: ['billing-revoker/*'] }],
+    ['name-invalid', { name: 'payments-revoker-revoker', paths: ['payments-revoker-revoker/*'] }],
+  ])('a revoker: %s: %j', ([code, change]) => {
+    expect(codeOf(() => realm([fleet, payments, { ...revoker, ...change }]))).toBe(code);
+  });
+
+  test('a revoker that stands before its namespace is refused', () => {
+    expect(codeOf(() => realm([fleet, revoker, payments]))).toBe('name-invalid');
+  });
+
+  test.for<[string, readonly JsonObject[]]>([
+    ['fleet-malformed', [payments]],
+    ['path-outside-role', [{ ...fleet, paths: ['fleet/*'] }]],
+    ['path-outside-role', [{ ...fleet, paths: ['*'] }]],
+    ['path-outside-role', [{ ...fleet, terminating: false }]],
+  ])('fleet: %s: %j', ([code, roles]) => {
+    expect(codeOf(() => realm(roles))).toBe(code);
   });
 });
 
 describe('the realm id', () => {
   test('is of the signed part: another signature changes nothing', () => {
-    const one = trustRoot(first.root);
-    const two = trustRoot(resign(rootJson(), KEYS.root, KEYS.stranger));
-    expect(realmId(two.root)).toBe(realmId(one.root));
+    const bare = trustRoot(first.root);
+    const twice = trustRoot(resign(rootJson(), KEYS.root, KEYS.stranger));
+    expect(realmId(twice.root)).toBe(realmId(bare.root));
   });
 
   test('is of root 1 only', () => {

@@ -1,49 +1,52 @@
 // What travels between service and clients is read strictly, and trusted for nothing.
 import { describe, expect, test } from 'vitest';
 import fc from 'fast-check';
-import type { Json } from '../../../manifest/json.ts';
+import type { Json, JsonObject } from '../../../manifest/json.ts';
 import {
   EXCHANGE_LIMITS,
   encodeGenesis,
   encodeNews,
   encodePublish,
+  encodePublished,
   parseGenesis,
   parseNews,
   parseOnlineKeys,
   parsePublish,
   parsePublished,
 } from '../../../manifest/realm/exchange.ts';
+import type { RoleUpload } from '../../../manifest/realm/exchange.ts';
 import { codeOf, utf8 } from './repository.ts';
 
 const body = (value: Json): Uint8Array => utf8(JSON.stringify(value));
 const file = fc.uint8Array({ maxLength: 100 });
-const genesis = encodeGenesis({ root: utf8('r'), targets: utf8('t'), lease: 60 });
-const publish = encodePublish({ role: 'payments', metadata: utf8('m'), envelopes: [utf8('e')] });
+const role = { name: 'targets', metadata: utf8('t') };
+const genesis = encodeGenesis({ root: utf8('r'), roles: [role], lease: 60 });
+const publish = encodePublish({ roles: [role], files: [utf8('e')] });
+const roles = fc.uniqueArray(fc.record({ name: fc.string(), metadata: file }), {
+  selector: ({ name }) => name,
+  minLength: 1,
+  maxLength: EXCHANGE_LIMITS.rolesPerPublish,
+});
+const asBuffer = ({ name, metadata }: RoleUpload) => ({ name, metadata: Buffer.from(metadata) });
 const news = encodeNews({ timestamp: utf8('t'), files: new Map([['1.root.json', utf8('f')]]) });
 
 describe('what is encoded is parsed back', () => {
   test('genesis', () => {
-    const whole = fc.property(file, file, fc.integer({ min: 1, max: 86_400 }), (root, targets, lease) => {
-      const parsed = parseGenesis(body(encodeGenesis({ root, targets, lease })));
-      expect(parsed).toEqual({ root: Buffer.from(root), targets: Buffer.from(targets), lease });
+    const whole = fc.property(file, roles, fc.integer({ min: 1, max: 86_400 }), (root, uploads, lease) => {
+      const parsed = parseGenesis(body(encodeGenesis({ root, roles: uploads, lease })));
+      expect(parsed).toEqual({ root: Buffer.from(root), roles: uploads.map(asBuffer), lease });
     });
     fc.assert(whole, { numRuns: 100 });
   });
 
   test('publish', () => {
-    const whole = fc.property(
-      fc.string(),
-      file,
-      fc.array(file, { maxLength: 5 }),
-      (role, metadata, envelopes) => {
-        const parsed = parsePublish(body(encodePublish({ role, metadata, envelopes })));
-        expect(parsed).toEqual({
-          role,
-          metadata: Buffer.from(metadata),
-          envelopes: envelopes.map((one) => Buffer.from(one)),
-        });
-      },
-    );
+    const whole = fc.property(roles, fc.array(file, { maxLength: 5 }), (uploads, files) => {
+      const parsed = parsePublish(body(encodePublish({ roles: uploads, files })));
+      expect(parsed).toEqual({
+        roles: uploads.map(asBuffer),
+        files: files.map((one) => Buffer.from(one)),
+      });
+    });
     fc.assert(whole, { numRuns: 100 });
   });
 
@@ -64,7 +67,8 @@ describe('what is encoded is parsed back', () => {
   });
 
   test('published and online keys', () => {
-    expect(parsePublished(body({ version: 3, timestamp: 9, more: 1 }))).toEqual({ version: 3, timestamp: 9 });
+    const published = { roles: new Map([['payments', 3]]), snapshot: 8, timestamp: 9 };
+    expect(parsePublished(body({ ...encodePublished(published), more: 1 }))).toEqual(published);
     const keys = { snapshot: 'ab'.repeat(32), timestamp: 'cd'.repeat(32) };
     expect(parseOnlineKeys(body(keys))).toEqual(keys);
   });
@@ -86,30 +90,44 @@ describe('base64 has one spelling', () => {
     null,
     ['QQ=='],
   ])('%j', (metadata) => {
-    expect(codeOf(() => parsePublish(body({ ...publish, metadata })))).toBe('metadata-malformed');
-    expect(codeOf(() => parsePublish(body({ ...publish, envelopes: [metadata] })))).toBe(
-      'metadata-malformed',
-    );
+    const upload = { name: 'payments', metadata };
+    expect(codeOf(() => parsePublish(body({ ...publish, roles: [upload] })))).toBe('metadata-malformed');
+    expect(codeOf(() => parsePublish(body({ ...publish, files: [metadata] })))).toBe('metadata-malformed');
     expect(codeOf(() => parseNews(body({ ...news, files: { f: metadata } })))).toBe('metadata-malformed');
   });
 });
+
+const upload = (name: string): JsonObject => ({ name, metadata: '' });
 
 describe('malformed', () => {
   test.for<[string, (bytes: Uint8Array) => unknown, Json]>([
     ['genesis: no lease', parseGenesis, { ...genesis, lease: null }],
     ['genesis: no lease at all', parseGenesis, { ...genesis, lease: 0 }],
     ['genesis: a lease of more than a day', parseGenesis, { ...genesis, lease: 86_401 }],
-    ['genesis: no root', parseGenesis, { targets: '', lease: 60 }],
+    ['genesis: no root', parseGenesis, { roles: genesis['roles']!, lease: 60 }],
+    ['genesis: no roles', parseGenesis, { ...genesis, roles: [] }],
     ['genesis: a list', parseGenesis, []],
-    ['publish: no role', parsePublish, { ...publish, role: 1 }],
-    ['publish: envelopes in an object', parsePublish, { ...publish, envelopes: {} }],
+    ['publish: no role', parsePublish, { ...publish, roles: [] }],
+    ['publish: a role that is no object', parsePublish, { ...publish, roles: ['payments'] }],
+    ['publish: a role without a name', parsePublish, { ...publish, roles: [{ metadata: '' }] }],
+    ['publish: a role without a file', parsePublish, { ...publish, roles: [{ name: 'payments' }] }],
+    ['publish: one role twice', parsePublish, { ...publish, roles: [upload('a'), upload('b'), upload('a')] }],
     [
-      'publish: too many envelopes',
+      'publish: too many roles',
       parsePublish,
-      { ...publish, envelopes: Array<string>(EXCHANGE_LIMITS.envelopesPerPublish + 1).fill('') },
+      { ...publish, roles: Array.from({ length: 17 }, (_, i) => upload(`r${i}`)) },
     ],
-    ['published: version 0', parsePublished, { version: 0, timestamp: 1 }],
-    ['published: no timestamp', parsePublished, { version: 1 }],
+    ['publish: files in an object', parsePublish, { ...publish, files: {} }],
+    ['publish: no files at all', parsePublish, { roles: publish['roles']! }],
+    [
+      'publish: too many files',
+      parsePublish,
+      { ...publish, files: Array<string>(EXCHANGE_LIMITS.filesPerPublish + 1).fill('') },
+    ],
+    ['published: version 0', parsePublished, { roles: { payments: 0 }, snapshot: 1, timestamp: 1 }],
+    ['published: roles in a list', parsePublished, { roles: [1], snapshot: 1, timestamp: 1 }],
+    ['published: no snapshot', parsePublished, { roles: {}, timestamp: 1 }],
+    ['published: no timestamp', parsePublished, { roles: {}, snapshot: 1 }],
     ['online keys: too short', parseOnlineKeys, { snapshot: 'ab', timestamp: 'cd'.repeat(32) }],
     ['online keys: upper case', parseOnlineKeys, { snapshot: 'AB'.repeat(32), timestamp: 'cd'.repeat(32) }],
     ['news: no files', parseNews, { timestamp: '' }],

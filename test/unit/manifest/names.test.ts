@@ -2,7 +2,9 @@
 import { describe, expect, test } from 'vitest';
 import {
   parseFileName,
+  parseHostName,
   parseNamespace,
+  parsePoolName,
   parseRealmId,
   parseSecretName,
   parseSecretReference,
@@ -16,7 +18,10 @@ interface Texts {
   readonly valid: string[];
   readonly invalid: string[];
 }
-const names = vectors('names') as Record<'namespace' | 'secret' | 'workload' | 'file' | 'realm', Texts> & {
+const names = vectors('names') as Record<
+  'namespace' | 'secret' | 'workload' | 'file' | 'pool' | 'host' | 'realm',
+  Texts
+> & {
   reference: {
     valid: { text: string; namespace: string; name: string; version?: number }[];
     invalid: string[];
@@ -28,6 +33,8 @@ describe.for([
   ['secret', parseSecretName, names.secret],
   ['workload', parseWorkload, names.workload],
   ['file', parseFileName, names.file],
+  ['pool', parsePoolName, names.pool],
+  ['host', parseHostName, names.host],
   ['realm', parseRealmId, names.realm],
 ] as const)('%s', ([, parse, { valid, invalid }]) => {
   test.for(valid)('%j', (text) => {

@@ -1,13 +1,17 @@
-// The realm vector from end to end: every file verifies, and the recipient's private key opens the secret.
-import { createPrivateKey } from 'node:crypto';
+// The realm vector from end to end: every file verifies, and a host's own key leads to the secret.
 import { expect, test } from 'vitest';
 import sodium from 'sodium-native';
-import { parseNamespace, parseSecretName } from '../../../manifest/names.ts';
+import { parseSecretName } from '../../../manifest/names.ts';
 import { ENVELOPE, associatedData, paddedBytes, valueRange } from '../../../manifest/realm/envelope.ts';
+import { currentEpoch, readFleet, recipientsOf } from '../../../manifest/realm/fleet.ts';
+import { keyringFile, parseKeyring, readHosts, servingHosts } from '../../../manifest/realm/hosts.ts';
+import { decryptWith } from '../../../manifest/realm/jwe.ts';
 import { unwrapKey } from '../../../manifest/realm/key-wrap.ts';
+import { poolPrivateKey, unwrapPoolKey } from '../../../manifest/realm/pool-key.ts';
 import { leaseMs, timestampLifetimeMs } from '../../../manifest/realm/lease.ts';
-import { namespaces, realmId } from '../../../manifest/realm/realm.ts';
-import { readSecrets } from '../../../manifest/realm/secret.ts';
+import { readRealm, realmId } from '../../../manifest/realm/realm.ts';
+import { readWithdrawals, withdrawnFrom } from '../../../manifest/realm/revoker.ts';
+import { readSecrets, readers } from '../../../manifest/realm/secret.ts';
 import { checkFile } from '../../../manifest/tuf/metadata.ts';
 import {
   trustRoot,
@@ -15,7 +19,19 @@ import {
   updateTargets,
   updateTimestamp,
 } from '../../../manifest/tuf/trusted-set.ts';
-import { codeOf, publish, resign, testKey, timestampJson, trust, KEYS, NOW, utf8 } from './repository.ts';
+import {
+  KEYS,
+  NOW,
+  PAYMENTS,
+  codeOf,
+  privateKey,
+  publish,
+  resign,
+  testKey,
+  timestampJson,
+  trust,
+  utf8,
+} from './repository.ts';
 import { vectors } from './vectors.ts';
 
 const vector = vectors('realm') as {
@@ -24,9 +40,10 @@ const vector = vectors('realm') as {
   keyids: Record<string, string>;
   realm: string;
   files: Record<string, string>;
+  keyring: { file: string; content: string };
   target: { file: string; envelope: string; value: string };
+  readers: Record<string, string[]>;
 };
-const { recipient } = vectors('key-wrap') as { recipient: { pkcs8: string } };
 const file = (name: string): Uint8Array => utf8(vector.files[name]!);
 
 test('the vector verifies and opens', async () => {
@@ -39,23 +56,44 @@ test('the vector verifies and opens', async () => {
   set = updateTimestamp(set, file('timestamp.json'), vector.now);
   set = updateSnapshot(set, file('2.snapshot.json'), vector.now);
   set = updateTargets(set, 'targets', file('2.targets.json'), vector.now);
+  set = updateTargets(set, 'fleet', file('1.fleet.json'), vector.now);
+  set = updateTargets(set, 'fleet-hosts', file('2.fleet-hosts.json'), vector.now, 'fleet');
   set = updateTargets(set, 'payments', file('1.payments.json'), vector.now);
+  set = updateTargets(set, 'payments-revoker', file('1.payments-revoker.json'), vector.now);
   expect(leaseMs(set.timestamp!)).toBe(60_000);
-  expect(namespaces(set.targets.get('targets')!)).toEqual(['payments']);
 
-  const [namespace, name] = [parseNamespace('payments'), parseSecretName('db-password')];
-  const { newest } = readSecrets(set.targets.get('payments')!.role, namespace).get(name)!;
+  const { policy, hasRevoker } = readRealm(set.targets.get('targets')!).get(PAYMENTS)!;
+  expect({ ...policy, hasRevoker }).toMatchObject({ leaseSeconds: 30, whenStale: 'serve', hasRevoker: true });
+
+  // The host finds the pool's key in its keyring, and the custodian of the fleet has it, too.
+  const fleet = readFleet(set.targets.get('fleet')!);
+  const hosts = readHosts(set.targets.get('fleet-hosts')!.role);
+  const [host] = servingHosts(hosts, fleet, policy);
+  const keyring = utf8(vector.keyring.content);
+  checkFile(keyring, host!.keyring, 'keyring');
+  expect(keyringFile(host!)).toBe(vector.keyring.file);
+  const [pool] = policy.pools;
+  const epoch = currentEpoch(fleet, pool!);
+  const bound = { realm, pool: pool!, epoch: 1 };
+  const [entry] = parseKeyring(keyring);
+  const byHost = decryptWith(privateKey('x25519', 0x44));
+  const byCustodian = decryptWith(privateKey('x25519', 0x66));
+  const raw = await unwrapPoolKey(entry!, byHost, bound, epoch.key);
+  expect(await unwrapPoolKey(epoch.custodians[0]!, byCustodian, bound, epoch.key)).toEqual(raw);
+  expect(recipientsOf(fleet, policy).map(({ kid }) => kid)).toEqual([epoch.kid, policy.custodians[0]!.kid]);
+
+  const name = parseSecretName('db-password');
+  const signed = readSecrets(set.targets.get('payments')!.role, PAYMENTS).get(name)!;
+  const secret = withdrawnFrom(signed, readWithdrawals(set.targets.get('payments-revoker')!).get(name));
+  const { newest } = secret;
+  expect({ '1': readers(secret, 1).map(({ workload }) => workload) }).toEqual(vector.readers);
   const envelope = Buffer.from(vector.target.envelope, 'hex');
   expect(codeOf(() => checkFile(envelope, newest!, 'envelope'))).toBeUndefined();
   expect(vector.target.file).toBe(`payments/${newest!.sha256}.db-password@1`);
 
-  const context = { realm, namespace, name, version: 1 };
-  const der = Buffer.from(recipient.pkcs8, 'base64');
-  const key = await unwrapKey(
-    newest!.keys[0]!,
-    createPrivateKey({ key: der, format: 'der', type: 'pkcs8' }),
-    context,
-  );
+  const context = { realm, namespace: PAYMENTS, name, version: 1 };
+  const key = await unwrapKey(newest!.keys[0]!, decryptWith(poolPrivateKey(raw)), context);
+  expect(await unwrapKey(newest!.keys[1]!, byCustodian, context)).toEqual(key);
   const padded = Buffer.alloc(paddedBytes(envelope.length));
   sodium.crypto_aead_xchacha20poly1305_ietf_decrypt(
     padded,

@@ -1,17 +1,22 @@
 // A TUF repository in memory for attacks: keys from fixed seeds, roles signed in whatever version, expiry and by
 // whatever keys a test wants, and the check that a refused file moved no trust. Times are fixed numbers.
 import { createPrivateKey, createPublicKey, sign } from 'node:crypto';
+import type { KeyObject } from 'node:crypto';
 import { inspect } from 'node:util';
 import { expect } from 'vitest';
 import { ManifestError } from '../../../manifest/errors.ts';
 import type { ManifestCode } from '../../../manifest/errors.ts';
 import type { JsonObject } from '../../../manifest/json.ts';
-import { parseNamespace } from '../../../manifest/names.ts';
-import { delegate, firstRoot, firstTargets } from '../../../manifest/realm/realm.ts';
+import { parseNamespace, parsePoolName } from '../../../manifest/names.ts';
+import type { Policy } from '../../../manifest/realm/policy.ts';
+import { publicHalf } from '../../../manifest/realm/pool-key.ts';
+import { delegateNamespace, firstRoot, firstTargets, genesisTargets } from '../../../manifest/realm/realm.ts';
+import type { Signatories } from '../../../manifest/realm/realm.ts';
+import { recipientOf } from '../../../manifest/realm/recipient.ts';
 import { formatInstant } from '../../../manifest/shape.ts';
 import { ed25519KeyJson, keyId } from '../../../manifest/tuf/keys.ts';
 import { SPEC_VERSION, sha256, signMetadata } from '../../../manifest/tuf/metadata.ts';
-import type { Signer } from '../../../manifest/tuf/metadata.ts';
+import type { Signer, Verified } from '../../../manifest/tuf/metadata.ts';
 import { parseTargets } from '../../../manifest/tuf/targets.ts';
 import type { Targets } from '../../../manifest/tuf/targets.ts';
 import {
@@ -32,13 +37,16 @@ export interface TestKey extends Signer {
   readonly hex: string;
 }
 
+/** A private key of 32 times the same byte. */
+export function privateKey(curve: 'ed25519' | 'x25519', byte: number): KeyObject {
+  const oid = { ed25519: '2b6570', x25519: '2b656e' }[curve];
+  const der = Buffer.from(`302e02010030050603${oid}04220420${Buffer.alloc(32, byte).toString('hex')}`, 'hex');
+  return createPrivateKey({ key: der, format: 'der', type: 'pkcs8' });
+}
+
 /** An ed25519 key whose seed is 32 times the same byte. */
 export function testKey(seed: number): TestKey {
-  const pkcs8 = Buffer.concat([
-    Buffer.from('302e020100300506032b657004220420', 'hex'),
-    Buffer.alloc(32, seed),
-  ]);
-  const key = createPrivateKey({ key: pkcs8, format: 'der', type: 'pkcs8' });
+  const key = privateKey('ed25519', seed);
   const hex = createPublicKey(key).export({ format: 'der', type: 'spki' }).subarray(-32).toString('hex');
   return { hex, keyid: keyId(ed25519KeyJson(hex)), sign: (bytes) => sign(null, bytes, key) };
 }
@@ -49,15 +57,31 @@ export const KEYS = {
   snapshot: testKey(3),
   targets: testKey(4),
   payments: testKey(5),
+  fleet: testKey(6),
+  revoker: testKey(7),
+  fleetHosts: testKey(8),
   stranger: testKey(9),
 };
 type Keys = typeof KEYS;
 
+export const POOL = parsePoolName('default');
+/** A person who can decrypt what is put, and every pool's key. */
+export const CUSTODIAN = recipientOf(publicHalf(privateKey('x25519', 0x66)));
+export const POLICY: Policy = { pools: [POOL], custodians: [CUSTODIAN], whenStale: 'deny' };
+
+/** One key is enough. */
+export const one = ({ hex }: TestKey): Signatories => ({ signers: [hex], threshold: 1 });
+
 /** The signed part of root 1, with `change` on top. */
 export function rootJson(change: JsonObject = {}, keys: Keys = KEYS): JsonObject {
   const { root, timestamp, snapshot, targets } = keys;
-  const hexes = { root: root.hex, timestamp: timestamp.hex, snapshot: snapshot.hex, targets: targets.hex };
-  return { ...firstRoot(hexes, LATER), ...change };
+  const roles = {
+    root: one(root),
+    timestamp: one(timestamp),
+    snapshot: one(snapshot),
+    targets: one(targets),
+  };
+  return { ...firstRoot(roles, LATER), ...change };
 }
 
 /** The signed part of a targets role, with `change` on top. */
@@ -65,11 +89,17 @@ export function targetsJson(change: JsonObject = {}): JsonObject {
   return { ...firstTargets(LATER), ...change };
 }
 
-/** The signed part of a top-level targets that delegates to `payments`. */
+/** The signed part of a top-level targets that delegates to `fleet` and to `payments`. */
 export function delegatingJson(change: JsonObject = {}, keys: Keys = KEYS): JsonObject {
-  const file = parseTargets(signMetadata(targetsJson(), []));
-  const verified = { bytes: file.file.bytes, sha256: '', raw: file.file.raw, role: file.role };
-  return targetsJson({ delegations: delegate(verified, PAYMENTS, keys.payments.hex), ...change });
+  const genesis = genesisTargets(one(keys.fleet), LATER);
+  const terms = { ...one(keys.payments), revokers: [], policy: POLICY };
+  return { ...genesis, ...delegateNamespace(unsigned(genesis), PAYMENTS, terms), ...change };
+}
+
+/** A targets role as it would be if somebody had signed it. */
+export function unsigned(signed: JsonObject): Verified<Targets> {
+  const { file, role } = parseTargets(signMetadata(signed, []));
+  return { bytes: file.bytes, sha256: sha256(file.bytes), raw: file.raw, role };
 }
 
 /** How snapshot and timestamp name a file. */
@@ -148,13 +178,24 @@ export function resign(signed: JsonObject, ...signers: readonly Signer[]): Uint8
 
 /** A role as it stands in a file that nobody needs to have signed. */
 export function unsignedTargets(targets: JsonObject): Targets {
-  return parseTargets(signMetadata(targetsJson({ targets }), [])).role;
+  return unsigned(targetsJson({ targets })).role;
 }
 
 /** The code with which `act` refuses, or `undefined`; any other error passes through. */
 export function codeOf(act: () => unknown): ManifestCode | undefined {
   try {
     act();
+  } catch (error) {
+    if (error instanceof ManifestError) return error.code;
+    throw error;
+  }
+  return undefined;
+}
+
+/** The same of something that takes its time. */
+export async function codeOfAsync(act: () => Promise<unknown>): Promise<ManifestCode | undefined> {
+  try {
+    await act();
   } catch (error) {
     if (error instanceof ManifestError) return error.code;
     throw error;

@@ -15,9 +15,10 @@ const { accepted, refused } = vectors('secrets') as {
 const read = (targets: JsonObject): Secret[] => [...readSecrets(unsignedTargets(targets), PAYMENTS).values()];
 
 /** A secret as the vectors write it: without the namespace and the paths. */
-function model({ namespace, newest, superseded, ...secret }: Secret): object {
+function model({ namespace, newest, superseded, withheld, ...secret }: Secret): object {
   const version = ({ path: _, ...live }: LiveVersion): object => live;
   expect(namespace).toBe(PAYMENTS);
+  expect(withheld).toEqual(new Map());
   return { ...secret, ...(newest ? { newest: version(newest) } : {}), superseded: superseded.map(version) };
 }
 
