@@ -1,5 +1,5 @@
 // The daemon's configuration: one TOML file. An unknown key is an error, because a misspelt one would silently mean
-// its default. Times are written `30s`, `5m`; sizes `8 MiB`.
+// its default. Every key has a default, so there need be no file. Times are written `30s`, `5m`; sizes `8 MiB`.
 import { readFile } from 'node:fs/promises';
 import { parse } from 'smol-toml';
 import { isLapseError } from '../manifest/errors.ts';
@@ -8,13 +8,7 @@ import type { Workload } from '../manifest/names.ts';
 import { DaemonError } from './errors.ts';
 
 export interface Config {
-  /** The manifest service. */
-  readonly service: string;
-  /** Root 1 of the realm, as `lapse init` wrote it. */
-  readonly root: string;
-  /** Private keys of this host's pools. */
-  readonly poolKeys: readonly string[];
-  /** Verified metadata is kept here. */
+  /** What `lapsed join` wrote, and verified metadata. */
   readonly state: string;
   /** The public mount point; its parent is what containers bind. */
   readonly mount: string;
@@ -47,14 +41,15 @@ const DEFAULTS = {
 const DEAD_AFTER_MS = { least: 500, most: 60_000 } as const;
 const ARENA = { least: 1 << 20, most: 1 << 30 } as const;
 
-const KEYS = ['service', 'root', 'pool_keys', 'workload', ...Object.keys(DEFAULTS)];
+const KEYS = ['workload', ...Object.keys(DEFAULTS)];
 
 /** @throws DaemonError config-unreadable, config-malformed */
-export async function readConfig(path: string): Promise<Config> {
+export async function readConfig(path: string, { optional = false } = {}): Promise<Config> {
   let text: string;
   try {
     text = await readFile(path, 'utf8');
   } catch (cause) {
+    if (optional && (cause as NodeJS.ErrnoException).code === 'ENOENT') return parseConfig('', path);
     throw new DaemonError('config-unreadable', `cannot read ${path}; see docs/operations/install.md`, {
       cause,
     });
@@ -83,9 +78,6 @@ export function parseConfig(text: string, where: string): Config {
     );
   }
   return {
-    service: reader.string('service'),
-    root: reader.path('root'),
-    poolKeys: reader.paths('pool_keys'),
     state: reader.path('state'),
     mount: reader.path('mount'),
     control: reader.path('control'),
@@ -123,13 +115,9 @@ class Reader {
   }
 
   path(key: string): string {
-    return this.#absolute(key, this.string(key));
-  }
-
-  paths(key: string): readonly string[] {
-    const value = this.#raw[key];
-    if (!Array.isArray(value) || value.length === 0) throw this.malformed(key, 'must be a list of paths');
-    return value.map((path) => this.#absolute(key, path));
+    const path = this.string(key);
+    if (!path.startsWith('/')) throw this.malformed(key, 'must be an absolute path');
+    return path;
   }
 
   oneOf<T extends string>(key: string, values: readonly T[]): T {
@@ -177,11 +165,5 @@ class Reader {
     if (ms < DEAD_AFTER_MS.least || ms > DEAD_AFTER_MS.most)
       throw this.malformed(key, 'must be from 500ms to 60s');
     return ms;
-  }
-
-  #absolute(key: string, path: unknown): string {
-    if (typeof path !== 'string' || !path.startsWith('/'))
-      throw this.malformed(key, 'must be an absolute path');
-    return path;
   }
 }

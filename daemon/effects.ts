@@ -2,6 +2,7 @@
 // effect, after the barrier and the last notification. CLOCK_MONOTONIC in nanoseconds, as every process of the
 // host can read it.
 import type { Clock } from '../client/clock.ts';
+import { LIMITS } from '../manifest/limits.ts';
 import type { TargetPath } from '../manifest/names.ts';
 import type { Table } from './table.ts';
 
@@ -14,10 +15,22 @@ export interface Effect {
   readonly effectAt: bigint;
 }
 
+/** What was withdrawn since it was last asked for. */
+export interface Withdrawn {
+  readonly versions: readonly TargetPath[];
+  /** Versions beyond those that are listed. */
+  readonly more: number;
+  /** Files whose cached pages the kernel was told to forget. */
+  readonly mappings: number;
+}
+
+const NOTHING_WITHDRAWN: Withdrawn = { versions: [], more: 0, mappings: 0 };
+
 export class Effects {
   readonly #clock: Clock;
   #last: readonly Effect[] = [];
   #receivedAt: bigint;
+  #withdrawn: Withdrawn = NOTHING_WITHDRAWN;
 
   constructor(clock: Clock) {
     this.#clock = clock;
@@ -28,9 +41,20 @@ export class Effects {
     return this.#last;
   }
 
-  /** News came: what is shown next follows from it. */
-  received(): void {
-    this.#receivedAt = this.#clock.monotonic();
+  /** News came at that moment: what is shown next follows from it. */
+  received(at: bigint): void {
+    this.#receivedAt = at;
+  }
+
+  /** A file's pages are to be forgotten. */
+  invalidated(): void {
+    this.#withdrawn = { ...this.#withdrawn, mappings: this.#withdrawn.mappings + 1 };
+  }
+
+  takeWithdrawn(): Withdrawn {
+    const withdrawn = this.#withdrawn;
+    this.#withdrawn = NOTHING_WITHDRAWN;
+    return withdrawn;
   }
 
   /** `next` is in effect. */
@@ -49,6 +73,14 @@ export class Effects {
       .filter(([path, named]) => before.get(path) !== named)
       .map(([path, named]) => note(path, named ? 'shown' : 'superseded'));
     this.#last = [...this.#last, ...gone, ...changed].slice(-MOST);
+    this.#withdraw(gone.map(({ version }) => version));
+  }
+
+  #withdraw(gone: readonly TargetPath[]): void {
+    const { versions, more, mappings } = this.#withdrawn;
+    const all = [...versions, ...gone];
+    const listed = all.slice(0, LIMITS.withdrawnPerReceipt);
+    this.#withdrawn = { versions: listed, more: more + all.length - listed.length, mappings };
   }
 }
 

@@ -8,6 +8,7 @@ export type DaemonCode =
   | 'core-dumps-allowed'
   | 'arena-full'
   | 'slots-full'
+  | 'leases-full'
   | 'no-recipient'
   | 'envelope-refused'
   | 'node-collision'
@@ -23,6 +24,21 @@ export type DaemonCode =
   /** What the next server would need could not be written: the change must not take effect. */
   | 'runtime-unwritable'
   | 'control-unavailable'
-  | 'hook-refused';
+  | 'hook-refused'
+  /** This host's own files, in its state directory. */
+  | 'host-not-joined'
+  | 'host-unreadable'
+  | 'host-unwritable'
+  /** Joining. */
+  | 'host-joined'
+  | 'host-name-taken'
+  | 'host-keys-swapped'
+  | 'invite-used'
+  | 'realm-mismatch'
+  | 'join-unanswered'
+  /** This host's wall clock is ahead of what the service confirms to be the newest. */
+  | 'clock-ahead'
+  /** The fleet no longer lists this host, or not yet. */
+  | 'host-unlisted';
 
 export class DaemonError extends LapseError<DaemonCode> {}

@@ -1,31 +1,55 @@
-// Follows the service: news is pushed over one stream and served at once; besides, the newest timestamp is asked
-// for every third of the lease, since only such a request renews it. While the stream is down it is asked for more
-// often. Each answer is verified before anything happens; a failure changes nothing, and the lease runs on.
+// Follows the service. News is pushed over one stream, and is in effect before the next is taken; besides, a nonce is sent in
+// the middle third of the shortest lease, since only its answer renews leases, and more often while the stream is down or a
+// namespace has none yet. Each answer is verified before anything happens; a failure changes nothing, and the leases run
+// on. What was verified is saved apart from this, since no revocation waits for a disk; but nothing is renewed by
+// what could not be saved.
 import type { Clock } from '../client/clock.ts';
-import { leaseMs } from '../manifest/realm/lease.ts';
+import type { RealmState } from '../client/reading.ts';
 import type { Transport } from '../client/transport.ts';
-import type { Updater } from '../client/updater.ts';
-import type { Lease } from './lease.ts';
+import type { Renewed, Updater } from '../client/updater.ts';
+import type { LapseError } from '../manifest/errors.ts';
+import { leaseMs } from '../manifest/realm/lease.ts';
+import { FLEET } from '../manifest/realm/realm.ts';
+import { clockAhead } from './clock-ahead.ts';
+import { entitlementOf, leaseLengths } from './entitlement.ts';
+import type { Entitlement, Self } from './entitlement.ts';
+import type { Keyring } from './host/keyring.ts';
+import type { Leases } from './leases.ts';
 import type { Log } from './log.ts';
 import type { Serving } from './serving.ts';
 
-/** Milliseconds. While the stream is down, news is asked for at least this often. */
+/** Milliseconds. While the stream is down, or nothing was renewed, a nonce is sent at least this often. */
 const POLL_MS = 2000;
+/** What is still asked for when nothing is to be had: by a host that was removed. */
+const SLOW_MS = 30_000;
 const RETRY_MS = { least: 100, most: 5000 } as const;
 
+const NOTHING_PUSHED: ReadonlyMap<string, Uint8Array> = new Map();
+
 export interface FollowerParts {
+  readonly self: Self;
   readonly updater: Updater;
   readonly transport: Transport;
+  readonly keyring: Keyring;
   readonly serving: Serving;
-  readonly lease: Lease;
+  readonly leases: Leases;
   readonly clock: Clock;
   readonly log: Log;
 }
 
+/** Why each of them failed the last time, until it succeeds. */
+type Attempt = 'renewal' | 'stream' | 'saving';
+
 export class Follower {
   readonly #parts: FollowerParts;
+  readonly #errors = new Map<Attempt, string>();
+  /** The problems that were logged already, and still are there. */
+  #told = new Set<string>();
+  #latest: { readonly state: RealmState; readonly entitlement: Entitlement } | undefined;
+  #sentAt = 0;
   #streaming = false;
-  #lastError: string | undefined;
+  readonly #untilRenewal = new Nap();
+  #untilStream = new Nap();
 
   constructor(parts: FollowerParts) {
     this.#parts = parts;
@@ -35,9 +59,25 @@ export class Follower {
     return this.#streaming;
   }
 
-  /** Why the last attempt to get news failed, until one succeeds. */
+  /** Why there is no news, or why it could not be saved. */
   get lastError(): string | undefined {
-    return this.#lastError;
+    const [renewal, saving] = [this.#errors.get('renewal'), this.#errors.get('saving')];
+    return renewal ?? saving ?? (this.#streaming ? undefined : this.#errors.get('stream'));
+  }
+
+  /** What this host may serve, as verified last. */
+  get entitlement(): Entitlement | undefined {
+    return this.#latest?.entitlement;
+  }
+
+  /** What keeps this host, or a namespace on it, from being served. */
+  get problems(): readonly LapseError[] {
+    const { state, entitlement } = this.#latest ?? {};
+    return [
+      ...(entitlement?.refusal ? [entitlement.refusal] : []),
+      ...(state?.failures.values() ?? []),
+      ...this.#parts.keyring.problems,
+    ];
   }
 
   /** Until the signal aborts. */
@@ -45,48 +85,102 @@ export class Follower {
     await Promise.all([this.#poll(signal), this.#listen(signal)]);
   }
 
+  /**
+   * Serves what the updater has verified last. Resolves when everything that had to go is gone. `receivedAt` is when the news
+   * came, in nanoseconds of CLOCK_MONOTONIC; `pushed` are files that came with it.
+   */
+  async apply(pushed = NOTHING_PUSHED, receivedAt = this.#parts.clock.monotonic()): Promise<void> {
+    const { updater, self, keyring, serving, clock } = this.#parts;
+    const { state } = updater;
+    const verifiedAt = clock.monotonic();
+    const entitlement = this.#latest?.state === state ? this.#latest.entitlement : entitlementOf(state, self);
+    const isNewMember = entitlement.record !== undefined && this.#latest?.entitlement.record === undefined;
+    this.#latest = { state, entitlement };
+    this.#tell(state);
+    keyring.follow(state, entitlement.record, pushed);
+    await serving.apply({ state, entitlement, receivedAt, verifiedAt }, pushed);
+    if (isNewMember) this.#untilStream.end();
+  }
+
   async #poll(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
-      await this.#attempt(signal, () => this.#refresh(signal));
-      await this.#parts.clock.sleep(this.#pollMs(), signal);
+      await this.#attempt('renewal', signal, () => this.#renew(signal));
+      await this.#untilRenewal.sleep(this.#parts.clock, this.#pauseMs(), signal);
     }
   }
 
-  #pollMs(): number {
-    const { timestamp } = this.#parts.updater.state.set;
-    const third = timestamp && this.#lastError === undefined ? leaseMs(timestamp) / 3 : POLL_MS;
-    return this.#streaming ? third : Math.min(third, POLL_MS);
+  async #renew(signal: AbortSignal): Promise<void> {
+    const { updater, transport, clock } = this.#parts;
+    const receivedAt = clock.monotonic();
+    const renewed = await updater.renew().catch(async (error: unknown) => {
+      throw await clockAhead(error, updater.state.set, transport, clock);
+    });
+    // The newest state, not the one that was confirmed: what came since may be a revocation.
+    await this.apply(NOTHING_PUSHED, receivedAt);
+    await this.#save();
+    if (!signal.aborted) this.#extend(renewed);
   }
 
-  async #refresh(signal: AbortSignal): Promise<void> {
-    const { updater, serving, lease } = this.#parts;
-    const { leaseEnd } = await updater.refresh();
-    // The newest state, not the one that this request led to: what came since may be a revocation.
-    const { state } = updater;
-    await serving.apply(state);
-    await this.#save();
-    const [failure] = state.failures.values();
-    if (failure) throw failure;
-    if (!signal.aborted) lease.renew(leaseEnd);
+  /** What was confirmed, and still stands. */
+  #extend({ state, sentAt }: Renewed): void {
+    const { leases, self } = this.#parts;
+    const latest = this.#latest;
+    const { timestamp } = state.set;
+    if (!latest || !timestamp) return;
+    this.#sentAt = sentAt;
+    const isLatest = latest.state === state;
+    const confirmed = leaseLengths(state, isLatest ? latest.entitlement : entitlementOf(state, self));
+    const standing = leaseLengths(latest.state, latest.entitlement);
+    for (const [namespace, ms] of confirmed) {
+      const most = standing.get(namespace);
+      if (most !== undefined && !latest.entitlement.denied.has(namespace))
+        leases.renew(sentAt, Math.min(ms, most), leases.place(namespace));
+    }
+    if (isWhole(state) && isWhole(latest.state) && latest.entitlement.record)
+      leases.renew(sentAt, leaseMs(timestamp));
+  }
+
+  /** From now to the next nonce. */
+  #pauseMs(): number {
+    const { clock, updater } = this.#parts;
+    const { timestamp } = updater.state.set;
+    const { state, entitlement } = this.#latest ?? {};
+    if (entitlement?.refusal?.code === 'host-removed') return SLOW_MS;
+    if (!timestamp || !state || !entitlement) return POLL_MS;
+    const shortest = Math.min(leaseMs(timestamp), ...leaseLengths(state, entitlement).values());
+    if (this.#errors.has('renewal')) return Math.min(POLL_MS, shortest / 6);
+    const spread = this.#sentAt + (shortest * (1 + Math.random())) / 3 - clock.boot();
+    return Math.max(0, this.#streaming ? spread : Math.min(spread, POLL_MS));
   }
 
   async #listen(signal: AbortSignal): Promise<void> {
-    const { transport, clock, updater, serving } = this.#parts;
+    const { transport, clock, updater } = this.#parts;
     let lastId: string | undefined;
     for (let pause: number = RETRY_MS.least; !signal.aborted; pause = Math.min(pause * 2, RETRY_MS.most)) {
-      await this.#attempt(signal, async () => {
+      await this.#attempt('stream', signal, async () => {
         for await (const { id, news } of transport.news(lastId, signal)) {
+          const receivedAt = clock.monotonic();
           this.#streaming = true;
           await updater.offer(news);
-          await serving.apply(updater.state, news.files);
-          await this.#save();
+          await this.apply(news.files, receivedAt);
+          void this.#attempt('saving', signal, () => this.#save());
+          if (this.#isWithoutLease()) this.#untilRenewal.end();
           lastId = id;
           pause = RETRY_MS.least;
         }
       });
       this.#streaming = false;
-      await clock.sleep(pause, signal);
+      const isRemoved = this.#latest?.entitlement.refusal?.code === 'host-removed';
+      this.#untilStream = new Nap();
+      await this.#untilStream.sleep(clock, isRemoved ? SLOW_MS : pause, signal);
     }
+  }
+
+  /** Whether a namespace came that was never served here. */
+  #isWithoutLease(): boolean {
+    const { leases } = this.#parts;
+    const namespaces = [...(this.#latest?.entitlement.secrets.keys() ?? [])];
+    return namespaces.some((namespace) => leases.end(leases.place(namespace)) === 0);
   }
 
   /** Not beside an older server that still serves, and saves. */
@@ -95,15 +189,49 @@ export class Follower {
     if (serving.begun) await updater.persist();
   }
 
-  async #attempt(signal: AbortSignal, work: () => Promise<void>): Promise<void> {
+  /** Each problem and alarm once, as long as it lasts. */
+  #tell({ alarms }: RealmState): void {
+    const { log } = this.#parts;
+    const lines = [
+      ...alarms.map((alarm) => ({ alarm, say: () => log.error(`ALARM: ${alarm.message} [${alarm.code}]`) })),
+      ...this.problems.map((alarm) => ({ alarm, say: () => log.warn(`${alarm.message} [${alarm.code}]`) })),
+    ];
+    const told = new Set<string>();
+    for (const { alarm, say } of lines) {
+      if (!this.#told.has(alarm.message) && !told.has(alarm.message)) say();
+      told.add(alarm.message);
+    }
+    this.#told = told;
+  }
+
+  async #attempt(what: Attempt, signal: AbortSignal, work: () => Promise<void>): Promise<void> {
     try {
       await work();
-      this.#lastError = undefined;
+      this.#errors.delete(what);
     } catch (error) {
       if (signal.aborted) return;
       const message = error instanceof Error ? error.message : String(error);
-      if (message !== this.#lastError) this.#parts.log.warn(`no news: ${message}`);
-      this.#lastError = message;
+      if (message !== this.#errors.get(what)) this.#parts.log.warn(`${what}: ${message}`);
+      this.#errors.set(what, message);
     }
+  }
+}
+
+/** Everything above the namespaces verifies: what renews the realm's own lease. */
+function isWhole({ fleet, failures }: RealmState): boolean {
+  return fleet !== undefined && !failures.has(FLEET);
+}
+
+/** A pause that can be ended early, also before it begins. */
+class Nap {
+  #waking = new AbortController();
+
+  async sleep(clock: Clock, ms: number, signal: AbortSignal): Promise<void> {
+    await clock.sleep(ms, AbortSignal.any([signal, this.#waking.signal]));
+    this.#waking = new AbortController();
+  }
+
+  end(): void {
+    this.#waking.abort();
   }
 }

@@ -1,7 +1,8 @@
 // What a server tells the next one when it hands over: how far it has followed the realm. Both follow the service, each by
 // itself, and the next one's news may be the later: what its predecessor took back must not come back with it. The one that
 // ends owes that it shows nothing new any more; the one that begins, that it does not serve before it has caught up.
-import type { RealmState, Updater } from '../client/updater.ts';
+import type { RealmState } from '../client/reading.ts';
+import type { Updater } from '../client/updater.ts';
 import { integer } from '../manifest/shape.ts';
 import type { StateFile } from './runtime/state-file.ts';
 

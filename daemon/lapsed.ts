@@ -3,7 +3,7 @@
 // exit would wait for ever for a thread that sits in a read; the holder then starts the next, or takes the mount away.
 import { spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { readFile } from 'node:fs/promises';
+import { flushCompileCache } from 'node:module';
 import { join } from 'node:path';
 import { systemClock } from '../client/clock.ts';
 import type { Clock } from '../client/clock.ts';
@@ -17,12 +17,17 @@ import { runDirectory } from './engine/places.ts';
 import type { Engine } from './engine/engine.ts';
 import { startEngine } from './engine/start.ts';
 import { DaemonError } from './errors.ts';
+import { wantsOf } from './entitlement.ts';
 import { Follower } from './follower.ts';
 import { HandOver } from './hand-over.ts';
+import { trustDirectory } from './host/host-file.ts';
+import { HostAuthorizer, readIdentity } from './host/identity.ts';
+import { Keyring } from './host/keyring.ts';
 import { WorkloadRegistry } from './identity/workloads.ts';
-import { Lease } from './lease.ts';
+import { Leases } from './leases.ts';
 import { Loader } from './loader.ts';
 import type { Log } from './log.ts';
+import { Receipts } from './receipts.ts';
 import { ServedRecord } from './runtime/served-file.ts';
 import { StateFile } from './runtime/state-file.ts';
 import { readWorkloads, writeWorkloads } from './runtime/workloads-file.ts';
@@ -30,7 +35,6 @@ import type { Invalidator } from './server.ts';
 import { Serving } from './serving.ts';
 import { EMPTY_TABLE } from './table.ts';
 import { Arena, lockedMemory } from './vault/arena.ts';
-import { Keyring } from './vault/keyring.ts';
 import { SlotTable } from './vault/slot.ts';
 import { Vault } from './vault/vault.ts';
 
@@ -65,21 +69,22 @@ export async function runDaemon(
   for (const signal of ['SIGTERM', 'SIGINT'] as const) process.on(signal, () => ending.abort());
 
   const clock = systemClock();
-  const anchor = await readAnchor(config.root);
-  const keyring = await Keyring.read(config.poolKeys);
-  const transport = httpTransport(config.service, clock);
-  const updater = await Updater.open(
-    anchor,
-    (realm) => new TrustStore(config.state, realm),
+  const host = await readIdentity(config.state);
+  const transport = httpTransport(host.service, clock, new HostAuthorizer(host, clock));
+  const updater = await Updater.open({
+    anchor: host.anchor,
+    storeFor: (realm) => new TrustStore(trustDirectory(config.state), realm),
     transport,
     clock,
-  );
+    wants: wantsOf(host),
+  });
 
   const memory = lockedMemory(config.arena);
   const arena = new Arena(memory);
   const slots = SlotTable.create(config.slots);
   const vault = new Vault(memory, arena, slots, config.lingerMs);
-  const lease = new Lease(() => clock.boot());
+  const leases = new Leases(() => clock.boot());
+  const receipts = new Receipts({ host, transport, clock, log });
 
   const fatal = (error: unknown): never => die(error, config, vault, log);
   process.on('uncaughtException', fatal);
@@ -93,7 +98,7 @@ export async function runDaemon(
     memory,
     arena,
     slots,
-    lease,
+    leases,
     onOpened: (slot) => vault.noteOpened(slot),
     onFailure: fatal,
     onGone: () => cannotGoOn(vault, log),
@@ -108,9 +113,9 @@ export async function runDaemon(
   // Without a list the next server would not start, so the first is always written, even an empty one.
   let isRemembered = false;
   const serving = new Serving({
-    realm: updater.realm,
+    realm: host.realm,
     clock,
-    lease,
+    leases,
     vault,
     server,
     record: {
@@ -126,9 +131,12 @@ export async function runDaemon(
       },
     },
     onFailure: fatal,
+    onEffect: (effect) => receipts.note(effect),
   });
+  const { realm, encryptionKey } = host;
+  const keyring = new Keyring({ realm, encryptionKey, transport, onChange: () => serving.retry() });
   serving.loadWith((events) => new Loader(transport, keyring, vault, events));
-  const follower = new Follower({ updater, transport, serving, lease, clock, log });
+  const follower = new Follower({ self: host, updater, transport, keyring, serving, leases, clock, log });
   using _tick = clock.every(TICK_MS, () => serving.tick());
   using _sweep = clock.every(SWEEP_MS, () => serving.sweep());
 
@@ -147,7 +155,7 @@ export async function runDaemon(
       held.ready();
       await held.go;
       // Without it the next one may not serve, but one that resumes may: that refuses until it has news.
-      await handOver.catchUp((state) => serving.apply(state)).catch(fatal);
+      await handOver.catchUp(() => follower.apply()).catch(fatal);
       await serving.loaded();
     }
     using _beats = beating(engine, clock, ending, log);
@@ -161,9 +169,14 @@ export async function runDaemon(
       held === undefined || held.phase === 'fresh' ? EMPTY_TABLE : served.read(),
       workloads,
     );
-    const control = await startControl(config.control, { serving, follower, updater, lease, vault, clock });
+    const control = await startControl(config.control, {
+      ...{ host, serving, follower, updater, keyring, receipts, leases, vault, clock },
+    });
+    void receipts.run(ending.signal);
     if (held?.phase !== 'next') void follower.run(ending.signal);
     log.info(`serving ${config.mount}, control on ${config.control}`);
+    // Node would write it at an orderly end only, and the next server is wanted after the other ones.
+    void serving.settled.then(flushCompileCache);
 
     const yielding = await Promise.race([aborted(ending.signal), held?.yield.then(() => true) ?? never]);
     inTime();
@@ -223,14 +236,6 @@ function restored<T>(read: () => readonly T[], log: Log): readonly T[] {
 async function aborted(signal: AbortSignal): Promise<false> {
   if (!signal.aborted) await once(signal, 'abort');
   return false;
-}
-
-async function readAnchor(path: string): Promise<Uint8Array> {
-  try {
-    return await readFile(path);
-  } catch (cause) {
-    throw new DaemonError('config-unreadable', `cannot read the realm's root ${path}`, { cause });
-  }
 }
 
 /** The connection has ended, and with it the serving thread's last read: an ordinary exit does not hang. */

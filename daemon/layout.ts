@@ -1,11 +1,13 @@
 // Lays out the views: from the verified realm, the versions that the vault has loaded, and the registered
 // workloads, to the table that is served. Pure, and sorted, so that equal input gives an equal table.
 import type { LapseError } from '../manifest/errors.ts';
-import type { TargetPath, Workload } from '../manifest/names.ts';
+import type { Namespace, TargetPath, Workload } from '../manifest/names.ts';
 import { liveVersions } from '../manifest/realm/succession.ts';
+import { readers } from '../manifest/realm/secret.ts';
 import type { Secret } from '../manifest/realm/secret.ts';
 import { DaemonError } from './errors.ts';
 import type { RegisteredWorkload } from './identity/workloads.ts';
+import type { Place } from './leases.ts';
 import { fileNode, viewNode } from './node-id.ts';
 import type { ServedFile, Table, View } from './table.ts';
 import type { Loaded } from './vault/vault.ts';
@@ -21,16 +23,20 @@ export interface Layout {
   readonly problems: readonly LapseError[];
 }
 
+/** Where the lease of a namespace stands. */
+export type PlaceOf = (namespace: Namespace) => Place;
+
 /** `filling`: what is not held is still on its way, so no version bears the name of a newer one that lives. */
 export function layOut(
   secrets: readonly Secret[],
   held: ReadonlyMap<TargetPath, Held>,
   workloads: readonly RegisteredWorkload[],
+  placeOf: PlaceOf,
   filling = false,
 ): Layout {
   const problems: LapseError[] = [];
   const files = withoutConflicts(
-    secrets.flatMap((secret) => filesOf(secret, held, filling)),
+    secrets.flatMap((secret) => filesOf(secret, held, placeOf(secret.namespace), filling)),
     problems,
   );
   const names = [
@@ -56,35 +62,48 @@ function withoutCollisions(
   return files.filter(({ node }) => claims.get(node) === 1);
 }
 
-/** Every held live version in every view that is granted it; the newest held one bears the name. */
+/**
+ * Every held live version in every view that is granted it; the newest held one bears the name. From a workload whose access
+ * a revoker took back, versions are withheld one by one.
+ */
 function filesOf(
   secret: Secret,
   held: ReadonlyMap<TargetPath, Held>,
+  lease: Place,
   filling: boolean,
 ): readonly ServedFile[] {
   const ends = new Map(secret.superseded.map(({ path, overlapEnd }) => [path, overlapEnd]));
-  const live = liveVersions(secret);
-  const versions = live.flatMap(({ path, version }) => {
-    const loaded = held.get(path);
-    return loaded ? [{ path, version, loaded, expires: ends.get(path) }] : [];
-  });
-  return secret.grants.flatMap(({ workload, file, uid, gid, mode }) =>
-    versions.map(({ path, version, loaded, expires }, i) => ({
-      node: fileNode(workload, path),
-      view: workload,
-      file,
-      path,
-      version,
-      ...(expires === undefined ? {} : { expires }),
-      named: i === 0 && !(filling && path !== live[0]?.path),
-      slot: loaded.slot,
-      generation: loaded.generation,
-      size: loaded.size,
-      uid,
-      gid,
-      mode,
-      mtime: loaded.since,
-    })),
+  const newest = new Map<Workload, TargetPath>();
+  const named = new Set<Workload>();
+  return liveVersions(secret).flatMap(({ path, version }) =>
+    readers(secret, version).flatMap(({ workload, file, uid, gid, mode }) => {
+      if (!newest.has(workload)) newest.set(workload, path);
+      const loaded = held.get(path);
+      if (!loaded) return [];
+      const isFirst = !named.has(workload);
+      named.add(workload);
+      const expires = ends.get(path);
+      return [
+        {
+          node: fileNode(workload, path),
+          view: workload,
+          file,
+          path,
+          version,
+          ...(expires === undefined ? {} : { expires }),
+          named: isFirst && !(filling && path !== newest.get(workload)),
+          lease,
+          whenStale: secret.whenStale,
+          slot: loaded.slot,
+          generation: loaded.generation,
+          size: loaded.size,
+          uid,
+          gid,
+          mode,
+          mtime: loaded.since,
+        },
+      ];
+    }),
   );
 }
 

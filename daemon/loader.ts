@@ -5,11 +5,11 @@ import type { Transport } from '../client/transport.ts';
 import { ClientError } from '../client/errors.ts';
 import { isLapseError } from '../manifest/errors.ts';
 import type { LapseError } from '../manifest/errors.ts';
-import type { TargetPath } from '../manifest/names.ts';
+import type { PoolName, TargetPath } from '../manifest/names.ts';
 import type { VersionContext } from '../manifest/realm/envelope.ts';
 import type { LiveVersion } from '../manifest/realm/secret.ts';
 import { checkFile } from '../manifest/tuf/metadata.ts';
-import type { Keyring } from './vault/keyring.ts';
+import type { Keyring } from './host/keyring.ts';
 import type { Loaded, Vault } from './vault/vault.ts';
 
 const AT_ONCE = 8;
@@ -17,6 +17,8 @@ const AT_ONCE = 8;
 export interface Order {
   readonly live: LiveVersion;
   readonly context: VersionContext;
+  /** Whose keys may open it. */
+  readonly pools: readonly PoolName[];
 }
 
 export interface LoaderEvents {
@@ -85,9 +87,9 @@ export class Loader {
     if (this.idle) this.#events.idle();
   }
 
-  async #load({ live, context }: Order): Promise<void> {
+  async #load({ live, context, pools }: Order): Promise<void> {
     const envelope = await this.#envelope(live);
-    const dataKey = await this.#keyring.unwrap(live.keys, context);
+    const dataKey = await this.#keyring.unwrap(live.keys, context, pools);
     try {
       if (this.#events.wanted(live.path)) {
         this.#events.loaded(live.path, this.#vault.load(envelope, dataKey, context));

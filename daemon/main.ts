@@ -1,16 +1,25 @@
-// `lapsed`, the host daemon. Without a subcommand it becomes the holder, which runs `lapsed serve`; `lapsed status` asks
-// the one that runs.
+// `lapsed`, the host daemon. Without a subcommand it becomes the holder, which runs `lapsed serve`; `lapsed join` makes
+// this machine a host of a realm; `lapsed status` asks the one that runs.
+import { hostname } from 'node:os';
+import { fileURLToPath } from 'node:url';
 import { Command } from 'commander';
 import { systemClock } from '../client/clock.ts';
 import { isLapseError } from '../manifest/errors.ts';
-import { fileURLToPath } from 'node:url';
+import { LIMITS } from '../manifest/limits.ts';
+import { parseHostName } from '../manifest/names.ts';
 import { readConfig } from './config.ts';
+import type { Config } from './config.ts';
 import { callControl } from './control/client.ts';
+import { fittingName, join } from './host/join.ts';
 import { hold } from './hold.ts';
 import { runDaemon } from './lapsed.ts';
 import { stderrLog } from './log.ts';
 
-const CONFIG = ['--config <file>', 'the configuration, TOML', '/etc/lapse/lapsed.toml'] as const;
+const CONFIG = [
+  '--config <file>',
+  'the configuration, TOML; may be missing',
+  '/etc/lapse/lapsed.toml',
+] as const;
 
 const program = new Command('lapsed')
   .description('Serves secrets to the containers of this host, as files that exist only in memory.')
@@ -18,39 +27,87 @@ const program = new Command('lapsed')
   .addHelpText(
     'after',
     `
-A configuration:
-  service = "http://127.0.0.1:7700"
-  root = "/etc/lapse/root.json"                    # from lapse init
-  pool_keys = ["/etc/lapse/default.x25519"]        # from lapse init, mode 0600
-
-It needs root, /dev/fuse and locked memory. Containers bind the parent of its mount, /run/lapse, with rslave.`,
+First, with a line that lapse host invite printed:
+  lapsed join < invitation
+Then lapsed. It needs root, /dev/fuse and locked memory. Containers bind the parent of its mount, /run/lapse, with rslave.`,
   )
   .action(() => attempt(start));
 
 program
+  .command('join')
+  .description('Makes this machine a host of the realm that has invited it. Reads the invitation from stdin.')
+  .option('--name <name>', 'what the host is called', fittingName(hostname()))
+  .option('--state <directory>', 'where its keys are kept, if not where the configuration says')
+  .option('--no-wait', 'end when the request is posted; lapsed may start, and serves once it was approved')
+  .option('--timeout <seconds>', 'how long to wait for the approval; else until the invitation expires')
+  .action((options: JoinArguments) => attempt(() => runJoin(options)));
+
+program
   .command('serve', { hidden: true })
   .argument('<phase>', 'which the holder gives')
-  .action((phase: string) =>
-    attempt(async () => runDaemon(await readConfig(configPath()), stderrLog(), phase)),
-  );
+  .action((phase: string) => attempt(async () => runDaemon(await config(), stderrLog(), phase)));
 
 program
   .command('status')
   .description('Prints what the running lapsed knows and serves, as JSON.')
   .action(() => attempt(status));
 
+interface JoinArguments {
+  readonly name: string;
+  readonly state?: string;
+  readonly wait: boolean;
+  readonly timeout?: string;
+}
+
 function configPath(): string {
   return program.opts<{ config: string }>().config;
 }
 
+/** The usual file may be missing; one that was named may not. */
+function config(): Promise<Config> {
+  return readConfig(configPath(), { optional: program.getOptionValueSource('config') === 'default' });
+}
+
 async function start(): Promise<void> {
-  const config = await readConfig(configPath());
-  if (config.engine !== 'kernel') return runDaemon(config, stderrLog(), undefined);
-  hold(config, [fileURLToPath(import.meta.url), '--config', configPath(), 'serve']);
+  const found = await config();
+  if (found.engine !== 'kernel') return runDaemon(found, stderrLog(), undefined);
+  const named = program.getOptionValueSource('config') === 'default' ? [] : ['--config', configPath()];
+  hold(found, [fileURLToPath(import.meta.url), ...named, 'serve']);
+}
+
+async function runJoin({ name, state, wait, timeout }: JoinArguments): Promise<void> {
+  const directory = state ?? (await config()).state;
+  const seconds = timeout === undefined ? undefined : Number(timeout);
+  const isMember = await join(await readLine(), {
+    state: directory,
+    name: parseHostName(name),
+    ...(wait ? (seconds === undefined ? {} : { patienceMs: seconds * 1000 }) : { patienceMs: 0 }),
+    clock: systemClock(),
+    onAsked: ({ kid, waits }) =>
+      process.stderr.write(
+        `Asked to join as ${name}, with the key ${kid}.\n${waits ? `Waiting for: lapse host approve ${name}\n` : ''}`,
+      ),
+  });
+  process.stdout.write(
+    isMember
+      ? `${name} is a member. Its keys are in ${directory}; start lapsed.\n`
+      : `${name} waits to be approved. Its keys are in ${directory}; lapsed may start already.\n`,
+  );
+}
+
+/** It holds a secret, so it stays in one Buffer, and comes from nowhere else. */
+async function readLine(): Promise<Buffer> {
+  const line = Buffer.alloc(LIMITS.inviteBytes + 1);
+  let length = 0;
+  for await (const chunk of process.stdin as AsyncIterable<Buffer>) {
+    length += chunk.copy(line, length);
+    chunk.fill(0);
+  }
+  return line.subarray(0, length);
 }
 
 async function status(): Promise<void> {
-  const { control: to } = await readConfig(configPath());
+  const { control: to } = await config();
   const { body } = await callControl({ to, method: 'GET', path: '/v1/status' }, systemClock());
   process.stdout.write(`${body}\n`);
 }

@@ -1,5 +1,5 @@
 // The serving thread: a worker that sits in blocking reads on /dev/fuse. It shares the arena, the slots and the
-// lease with the main thread, learns the table from messages, and never waits for an answer. It reports that it is
+// leases with the main thread, learns the table from messages, and never waits for an answer. It reports that it is
 // ready, which slot it decrypted, and faults. The next server's waits until the one before has ended.
 import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_threads';
 import type { MessagePort } from 'node:worker_threads';
@@ -7,7 +7,7 @@ import { systemClock } from '../client/clock.ts';
 import { serve } from '../fuse/engine/kernel.ts';
 import { CgroupReader } from './identity/cgroup.ts';
 import { findWorkload } from './identity/workloads.ts';
-import { Lease } from './lease.ts';
+import { Leases } from './leases.ts';
 import type { Agreement } from '../fuse/negotiation.ts';
 import type { Shown } from './table.ts';
 import { SecretFiles } from './tree/secret-file.ts';
@@ -24,7 +24,7 @@ export interface ThreadData {
   readonly agreement?: Agreement;
   readonly arena: SharedArrayBuffer;
   readonly slots: SharedArrayBuffer;
-  readonly lease: SharedArrayBuffer;
+  readonly leases: SharedArrayBuffer;
   /** One Int32: 0 as long as the device is not to be read. */
   readonly go: SharedArrayBuffer;
   /** One Int32: not 0 when the thread shall stop. */
@@ -61,12 +61,12 @@ function nextTable(tables: MessagePort): Shown | undefined {
 }
 
 export function runServingThread(parts: ThreadParts = {}): void {
-  const { device, agreement, arena, slots, lease, go, stop, reply, tables } = workerData as ThreadData;
+  const { device, agreement, arena, slots, leases, go, stop, reply, tables } = workerData as ThreadData;
   const report = (message: ThreadReport): void => parentPort?.postMessage(message);
   const table = new SlotTable(slots);
   const opener = new VaultOpener(table, arena, (slot) => report({ kind: 'opened', slot }), parts.decrypt);
   const clock = systemClock();
-  const files = new SecretFiles(opener, new Lease(() => clock.boot(), lease));
+  const files = new SecretFiles(opener, new Leases(() => clock.boot(), leases));
   const tree = new SecretTree(parts.identify ?? identifyByCgroup(), files);
   const stopFlag = new Int32Array(stop);
   Atomics.wait(new Int32Array(go), 0, 0);

@@ -3,38 +3,60 @@
 // threads; the presenter does the rest. Loading runs apart from this and never delays a withdrawal. Until all of the
 // first verified realm was loaded, or could not be, nothing counts as absent, and nothing is withdrawn.
 import type { Clock } from '../client/clock.ts';
-import type { RealmState, Secrets } from '../client/updater.ts';
+import type { RealmState, Secrets } from '../client/reading.ts';
 import type { LapseError } from '../manifest/errors.ts';
-import type { Namespace, RealmId, TargetPath } from '../manifest/names.ts';
+import type { Namespace, PoolName, RealmId, TargetPath } from '../manifest/names.ts';
 import type { Secret } from '../manifest/realm/secret.ts';
 import { liveVersions } from '../manifest/realm/succession.ts';
 import { Effects } from './effects.ts';
+import type { Withdrawn } from './effects.ts';
+import type { Entitlement } from './entitlement.ts';
 import type { RegisteredWorkload } from './identity/workloads.ts';
 import { WorkloadRegistry } from './identity/workloads.ts';
 import { layOut } from './layout.ts';
 import type { Held } from './layout.ts';
-import type { Lease } from './lease.ts';
+import type { Leases } from './leases.ts';
 import type { Loader, Order } from './loader.ts';
 import { Overlaps } from './overlaps.ts';
 import { Presenter } from './presenter.ts';
 import type { Announce, Record } from './presenter.ts';
-import type { Server } from './server.ts';
+import type { Invalidator, Server } from './server.ts';
 import { EMPTY_TABLE } from './table.ts';
-import type { Table } from './table.ts';
+import type { ServedFile, Table } from './table.ts';
 import type { Loaded, Vault } from './vault/vault.ts';
 import { Watchers } from './watchers.ts';
 
 const NOTHING_PUSHED: ReadonlyMap<string, Uint8Array> = new Map();
 
+/** A verified state, when the news of it came and when it was verified; nanoseconds of CLOCK_MONOTONIC. */
+export interface Arrival {
+  readonly state: RealmState;
+  readonly entitlement: Entitlement;
+  readonly receivedAt: bigint;
+  readonly verifiedAt: bigint;
+}
+
+/** What is in effect from now on: everything of a state, but for the versions that are not here yet, or cannot be. */
+export interface InEffect {
+  readonly arrival: Arrival;
+  /** Namespaces of which something is still on its way. */
+  readonly pending: ReadonlySet<Namespace>;
+  /** Why something of a namespace cannot be served here. */
+  readonly unserved: ReadonlyMap<Namespace, LapseError>;
+  readonly withdrawn: Withdrawn;
+}
+
 export interface ServingParts {
   readonly realm: RealmId;
   readonly clock: Clock;
-  readonly lease: Lease;
+  readonly leases: Leases;
   readonly vault: Vault;
   readonly server: Server;
   readonly record: Record;
   /** Told of what went wrong while something was shown; the daemon cannot go on without that. */
   readonly onFailure: (error: unknown) => void;
+  /** Told after each change of what is served, and of what was waited for. */
+  readonly onEffect?: (effect: InEffect) => void;
 }
 
 export class Serving {
@@ -47,7 +69,11 @@ export class Serving {
   readonly #overlaps: Overlaps;
   readonly #held = new Map<TargetPath, Held>();
   #loader: Loader | undefined;
+  readonly #server: Server;
+  #arrival: Arrival | undefined;
   #secrets: ReadonlyMap<Namespace, Secrets> = new Map();
+  /** Stays with a namespace that does not verify. */
+  #pools: ReadonlyMap<Namespace, readonly PoolName[]> = new Map();
   #dead: number[] = [];
   #table: Table = EMPTY_TABLE;
   #problems: readonly LapseError[] = [];
@@ -56,7 +82,8 @@ export class Serving {
   readonly #settled = Promise.withResolvers<undefined>();
   #idle = Promise.withResolvers<undefined>();
   #isSettled = false;
-  #mappingsLive = false;
+  /** Files of which nothing is mapped any more, since their lease is over. */
+  #unmapped = new Set<number>();
   #resting = false;
   #ended = false;
 
@@ -64,6 +91,7 @@ export class Serving {
     this.#parts = parts;
     this.#overlaps = new Overlaps(parts.clock);
     this.effects = new Effects(parts.clock);
+    this.#server = { ...parts.server, invalidator: this.#counting(parts.server.invalidator) };
   }
 
   /** Whether anything is shown, or only made ready. */
@@ -93,7 +121,8 @@ export class Serving {
   }
 
   get problems(): readonly LapseError[] {
-    return [...this.#problems, ...(this.#loader?.failures.values() ?? [])];
+    const exceeding = [...(this.#arrival?.entitlement.exceeding.values() ?? [])].flat();
+    return [...this.#problems, ...exceeding, ...(this.#loader?.failures.values() ?? [])];
   }
 
   loadWith(makeLoader: (events: ConstructorParameters<typeof Loader>[3]) => Loader): void {
@@ -106,15 +135,29 @@ export class Serving {
   }
 
   /**
-   * Serves a newly verified state. A namespace that failed to verify stays as it was (the lease, which is not
-   * renewed then, will deny it). Resolves when everything that had to go is gone.
+   * Serves a newly verified state. A namespace that failed to verify stays as it was (its lease, which is not renewed then,
+   * will deny it); one that is denied, and everything when this host is no member, ends at once. Resolves when
+   * everything that had to go is gone.
    */
-  apply(state: RealmState, pushed = NOTHING_PUSHED): Promise<void> {
-    if (this.#ended) return Promise.resolve();
-    this.effects.received();
-    const kept = [...this.#secrets].filter(([namespace]) => state.failures.has(namespace));
-    this.#secrets = new Map([...kept, ...state.secrets]);
-    return this.#bring(pushed);
+  async apply(arrival: Arrival, pushed = NOTHING_PUSHED): Promise<void> {
+    if (this.#ended) return;
+    const { entitlement, receivedAt } = arrival;
+    this.effects.received(receivedAt);
+    this.#arrival = arrival;
+    const { failing, denied, record } = entitlement;
+    const kept = [...this.#secrets].filter(([namespace]) => failing.has(namespace));
+    this.#secrets = new Map([...kept, ...entitlement.secrets]);
+    this.#pools = entitlement.pools;
+    const { leases } = this.#parts;
+    const isOver = record ? [...denied].map((namespace) => leases.place(namespace)) : undefined;
+    leases.lapse(isOver);
+    const over = new Set(isOver ?? this.#table.files.map(({ lease }) => lease));
+    await Promise.all([this.#withdrawMappings(({ lease }) => over.has(lease)), this.#bring(pushed)]);
+  }
+
+  /** There are other keys: what could not be opened is asked for again. */
+  retry(): void {
+    if (!this.#ended) this.#attend(this.#bring(NOTHING_PUSHED));
   }
 
   register(entry: RegisteredWorkload): Promise<void> {
@@ -132,7 +175,8 @@ export class Serving {
    * kernel, and the workloads are those that it knew.
    */
   begin(told: Table, workloads: WorkloadRegistry): Promise<void> {
-    const { server, record } = this.#parts;
+    const { record } = this.#parts;
+    const server = this.#server;
     this.#workloads = workloads;
     const groups = new Map(workloads.list().map(({ cgroup, workload }) => [cgroup, workload]));
     const watchers = new Watchers({ ...told, groups });
@@ -151,13 +195,11 @@ export class Serving {
     if (this.#workloads.sweep()) this.#attend(this.#show());
   }
 
-  /** Ten times a second: overlaps that ended, and mappings when the lease is over (an mmap never asks). */
+  /** Ten times a second: overlaps that ended, and mappings of what the lease no longer admits (an mmap never asks). */
   tick(): void {
     const living = new Set(this.#living().map(({ live }) => live.path));
     if ([...this.#held.keys()].some((path) => !living.has(path))) this.#attend(this.#bring(NOTHING_PUSHED));
-    const holds = this.#parts.lease.holds();
-    if (!holds && this.#mappingsLive) this.#attend(this.#withdrawMappings());
-    this.#mappingsLive = holds;
+    this.#attend(this.#unmapLapsed());
   }
 
   /**
@@ -172,7 +214,7 @@ export class Serving {
   /** Denies everything, also what is mapped; for shutdown. */
   async end(): Promise<void> {
     this.#ended = true;
-    this.#parts.lease.lapse();
+    this.#parts.leases.lapse();
     this.#parts.vault[Symbol.dispose]();
     await this.#withdrawMappings();
   }
@@ -217,7 +259,8 @@ export class Serving {
     return this.#allSecrets().flatMap((secret) =>
       this.#overlaps.living(secret).map((live) => {
         const { namespace, name } = secret;
-        return { live, context: { realm, namespace, name, version: live.version } };
+        const pools = this.#pools.get(namespace) ?? [];
+        return { live, pools, context: { realm, namespace, name, version: live.version } };
       }),
     );
   }
@@ -252,7 +295,15 @@ export class Serving {
     const dead = this.#dead;
     this.#dead = [];
     const settled = this.#isSettled;
-    const { table, problems } = layOut(this.#allSecrets(), this.#held, this.#workloads.list(), !settled);
+    const { leases } = this.#parts;
+    const { table, problems } = layOut(
+      this.#allSecrets(),
+      this.#held,
+      this.#workloads.list(),
+      (namespace) => leases.place(namespace),
+      !settled,
+    );
+    const basis = this.#basis();
     this.#table = table;
     this.#problems = problems;
     const presenter = this.#presenter;
@@ -261,11 +312,53 @@ export class Serving {
     else await presenter?.unsettled(table);
     for (const slot of dead) this.#parts.vault.reclaim(slot);
     if (settled) this.#settled.resolve(undefined);
+    if (presenter && settled && basis)
+      this.#parts.onEffect?.({ ...basis, withdrawn: this.effects.takeWithdrawn() });
     return announce;
   }
 
-  async #withdrawMappings(): Promise<void> {
-    await Promise.all(this.#table.files.map((file) => this.#parts.server.invalidator.pages(file.node)));
+  /** What will be in effect with the table that is laid out now. */
+  #basis(): Omit<InEffect, 'withdrawn'> | undefined {
+    const arrival = this.#arrival;
+    if (!arrival) return undefined;
+    const pending = new Set<Namespace>();
+    const unserved = new Map<Namespace, LapseError>();
+    for (const [namespace, [problem]] of arrival.entitlement.exceeding)
+      if (problem) unserved.set(namespace, problem);
+    for (const { live, context } of this.#living()) {
+      if (this.#held.has(live.path)) continue;
+      const failure = this.#loader?.failures.get(live.path);
+      if (failure) unserved.set(context.namespace, failure);
+      else pending.add(context.namespace);
+    }
+    return { arrival, pending, unserved };
+  }
+
+  /** A lease that is over lets no mapping live; one that never began, or was ended at once, has none. */
+  async #unmapLapsed(): Promise<void> {
+    const { leases } = this.#parts;
+    const isOver = (file: ServedFile): boolean => leases.end(file.lease) > 0 && !leases.admits(file);
+    const over = this.#table.files.filter(isOver);
+    const before = this.#unmapped;
+    this.#unmapped = new Set(over.map(({ node }) => node));
+    await Promise.all(
+      over.filter(({ node }) => !before.has(node)).map(({ node }) => this.#server.invalidator.pages(node)),
+    );
+  }
+
+  async #withdrawMappings(which: (file: ServedFile) => boolean = () => true): Promise<void> {
+    const files = this.#table.files.filter(which);
+    await Promise.all(files.map(({ node }) => this.#server.invalidator.pages(node)));
+  }
+
+  #counting(real: Invalidator): Invalidator {
+    return {
+      ...real,
+      pages: (node) => {
+        this.effects.invalidated();
+        return real.pages(node);
+      },
+    };
   }
 
   #attend(work: Promise<void>): void {

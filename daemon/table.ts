@@ -1,7 +1,9 @@
 // What is shown where: the views of all workloads, as the main thread lays them out and the serving thread serves
 // them. Plain data without a secret in it, sent whole; slots refer to the vault.
 import type { FileName, TargetPath, Workload } from '../manifest/names.ts';
+import type { WhenStale } from '../manifest/realm/policy.ts';
 import type { Cgroup } from './identity/cgroup.ts';
+import type { Place } from './leases.ts';
 
 export interface ServedFile {
   readonly node: number;
@@ -14,6 +16,9 @@ export interface ServedFile {
   readonly expires?: number;
   /** False for a superseded version, which only descriptors opened before still reach. */
   readonly named: boolean;
+  /** The namespace's lease, and what becomes of the file when that is over. */
+  readonly lease: Place;
+  readonly whenStale: WhenStale;
   readonly slot: number;
   /** Which occupant of the slot it is: another one's bytes are never read. */
   readonly generation: number;

@@ -2,7 +2,7 @@
 import type { Clock } from '../../client/clock.ts';
 import type { Held } from '../../fuse/hold/held.ts';
 import type { Config } from '../config.ts';
-import type { Lease } from '../lease.ts';
+import type { Leases } from '../leases.ts';
 import type { Log } from '../log.ts';
 import type { Server } from '../server.ts';
 import type { Arena } from '../vault/arena.ts';
@@ -17,7 +17,7 @@ export interface EngineParts {
   readonly memory: SharedArrayBuffer;
   readonly arena: Arena;
   readonly slots: SlotTable;
-  readonly lease: Lease;
+  readonly leases: Leases;
   /** A slot was decrypted. */
   readonly onOpened: (slot: number) => void;
   /** The daemon cannot go on; another one may. */

@@ -11,9 +11,9 @@ import type { Engine, EngineParts } from './engine.ts';
 const UNMOUNT_MS = 1500;
 
 export async function startNative(parts: EngineParts, workload: Workload): Promise<Engine> {
-  const { config, clock, memory, slots, lease, log } = parts;
+  const { config, clock, memory, slots, leases, log } = parts;
   await clear(config.mount, clock);
-  const files = new SecretFiles(new VaultOpener(slots, memory, parts.onOpened), lease);
+  const files = new SecretFiles(new VaultOpener(slots, memory, parts.onOpened), leases);
   const tree = new SecretTree(() => workload, files);
   const native = await mountNative({
     directory: config.mount,

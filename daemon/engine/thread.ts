@@ -24,13 +24,13 @@ export class ServingThread {
   readonly #stop = new Int32Array(new SharedArrayBuffer(4));
 
   constructor(parts: EngineParts, agreement: Agreement | undefined) {
-    const { memory, arena, slots, lease } = parts;
+    const { memory, arena, slots, leases } = parts;
     const data: ThreadData = {
       device: DEVICE,
       ...(agreement && { agreement }),
       arena: memory,
       slots: slots.shared,
-      lease: lease.shared,
+      leases: leases.shared,
       go: this.#go.buffer,
       stop: this.#stop.buffer,
       reply: arena.allocate(REPLY_BUFFER_BYTES),

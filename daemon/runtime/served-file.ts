@@ -36,7 +36,7 @@ export class ServedRecord {
   }
 
   /**
-   * What an earlier server has left, which stays on record until `reduce`. Slots are -1, and every view counts as
+   * What an earlier server has left, which stays on record until `reduce`. Slots and leases are -1, and every view counts as
    * registered. A file stands there once for each state in which the kernel may know it.
    * @throws DaemonError runtime-unreadable
    */
@@ -139,6 +139,8 @@ function parseLine(line: Line, where: string): Told {
       path: targetPath(reference.namespace, reference.name, version),
       version,
       named: number(named, 1) === 1,
+      lease: -1,
+      whenStale: 'deny',
       slot: -1,
       generation: -1,
       size: number(size, MOST_UINT32),

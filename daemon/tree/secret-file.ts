@@ -6,7 +6,7 @@ import { randomInt } from 'node:crypto';
 import type { Attributes } from '../../fuse/tree.ts';
 import { admit, enter } from '../access.ts';
 import type { Denial, Who } from '../access.ts';
-import type { Lease } from '../lease.ts';
+import type { Leases } from '../leases.ts';
 import type { ServedFile } from '../table.ts';
 import type { VaultOpener } from '../vault/opener.ts';
 
@@ -44,29 +44,26 @@ export class SecretFile {
 
 export class SecretFiles {
   readonly #opener: VaultOpener;
-  readonly #lease: Lease;
+  readonly #leases: Leases;
   readonly #server = randomInt(SERVERS) * GENERATION_RANGE;
 
-  constructor(opener: VaultOpener, lease: Lease) {
+  constructor(opener: VaultOpener, leases: Leases) {
     this.#opener = opener;
-    this.#lease = lease;
+    this.#leases = leases;
   }
 
   /** A handle. */
-  open({ served: { slot, generation, view } }: SecretFile, who: Who): number | Denial {
-    const denial = admit(who, view, this.#lease.holds());
+  open({ served }: SecretFile, who: Who): number | Denial {
+    const { slot, generation, view } = served;
+    const denial = admit(who, view, this.#leases.admits(served));
     if (denial) return denial;
     return this.#opener.acquire(slot, generation) ? this.#handle(generation) : 'revoked';
   }
 
   /** Returns the count of bytes. */
-  read(
-    { served: { slot, generation, view } }: SecretFile,
-    offset: number,
-    into: Uint8Array,
-    who: Who,
-  ): number | Denial {
-    const denial = admit(who, view, this.#lease.holds());
+  read({ served }: SecretFile, offset: number, into: Uint8Array, who: Who): number | Denial {
+    const { slot, generation, view } = served;
+    const denial = admit(who, view, this.#leases.admits(served));
     if (denial) return denial;
     const count = this.#opener.copy(slot, generation, offset, into);
     return count < 0 ? 'revoked' : count;

@@ -3,15 +3,21 @@ import type { FastifyInstance } from 'fastify';
 import type { Clock } from '../../../client/clock.ts';
 import type { Updater } from '../../../client/updater.ts';
 import type { Follower } from '../../follower.ts';
-import type { Lease } from '../../lease.ts';
+import type { HostFile } from '../../host/host-file.ts';
+import type { Keyring } from '../../host/keyring.ts';
+import type { Leases, Place } from '../../leases.ts';
+import type { Receipts } from '../../receipts.ts';
 import type { Serving } from '../../serving.ts';
 import type { Vault } from '../../vault/vault.ts';
 
 export interface StatusParts {
+  readonly host: HostFile;
   readonly serving: Serving;
   readonly follower: Follower;
   readonly updater: Updater;
-  readonly lease: Lease;
+  readonly keyring: Keyring;
+  readonly receipts: Receipts;
+  readonly leases: Leases;
   readonly vault: Vault;
   readonly clock: Clock;
 }
@@ -20,15 +26,31 @@ export function statusRoute(app: FastifyInstance, parts: StatusParts): void {
   app.get('/v1/status', () => status(parts));
 }
 
-function status({ serving, follower, updater, lease, vault, clock }: StatusParts) {
-  const { set } = updater.state;
+function status(parts: StatusParts) {
+  const { host, serving, follower, updater, keyring, receipts, leases, vault, clock } = parts;
+  const { set, alarms } = updater.state;
+  const { entitlement } = follower;
+  const lease = (place?: Place) => ({
+    holds: leases.holds(place),
+    remainingMs: Math.max(0, Math.round(leases.end(place) - clock.boot())),
+  });
+  const namespaces = [...(entitlement?.pools.keys() ?? [])];
   return {
-    realm: updater.realm,
+    realm: host.realm,
+    host: host.name,
+    /** What the fleet says of it. */
+    membership: entitlement?.record ? 'member' : (entitlement?.refusal?.code ?? 'unknown'),
+    pools: entitlement?.record?.pools ?? [],
+    keys: keyring.epochs,
     root: set.root.role.version,
     timestamp: set.timestamp?.role.version ?? 0,
     stream: follower.streaming ? 'open' : 'down',
     lastError: follower.lastError ?? null,
-    lease: { holds: lease.holds(), remainingMs: Math.max(0, Math.round(lease.end - clock.boot())) },
+    // Of the realm itself; what is served hangs on its namespace's.
+    lease: lease(),
+    leases: Object.fromEntries(namespaces.map((name) => [name, lease(leases.place(name))])),
+    receipts: { pending: receipts.pending, lastError: receipts.lastError ?? null },
+    alarms: alarms.map(({ code, message }) => ({ code, message })),
     workloads: serving.workloads,
     files: serving.table.files.map(({ view, file, path, named, size }) => ({
       view,
@@ -38,7 +60,7 @@ function status({ serving, follower, updater, lease, vault, clock }: StatusParts
       size,
     })),
     vault: { held: new Set(serving.table.files.map((file) => file.slot)).size, open: vault.open },
-    problems: serving.problems.map(({ code, message }) => ({ code, message })),
+    problems: [...follower.problems, ...serving.problems].map(({ code, message }) => ({ code, message })),
     // Nanoseconds do not fit a JSON number.
     effects: serving.effects.last.map(({ version, change, receivedAt, effectAt }) => ({
       version,

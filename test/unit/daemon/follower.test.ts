@@ -1,4 +1,5 @@
-// Following a service that answers, fails, lies and comes back: only a refresh renews the lease, and nothing ends it.
+// Following a service that answers, fails, lies and comes back: only an answer to a nonce renews leases, each namespace's by
+// itself, and nothing ends the following.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -6,10 +7,14 @@ import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vit
 import { TrustStore } from '../../../client/trust-store.ts';
 import { Updater } from '../../../client/updater.ts';
 import { Follower } from '../../../daemon/follower.ts';
-import { Lease } from '../../../daemon/lease.ts';
-import type { Serving } from '../../../daemon/serving.ts';
+import { Keyring } from '../../../daemon/host/keyring.ts';
+import { Leases } from '../../../daemon/leases.ts';
+import { entitlementOf, wantsOf } from '../../../daemon/entitlement.ts';
+import type { Arrival, Serving } from '../../../daemon/serving.ts';
 import type { News } from '../../../manifest/realm/exchange.ts';
 import { ClientError } from '../../../client/errors.ts';
+import { parseNamespace } from '../../../manifest/names.ts';
+import type { TestHost } from '../../support/realm.ts';
 import { ManualClock } from '../client/manual-clock.ts';
 import { MemoryService } from '../client/memory-service.ts';
 
@@ -20,13 +25,17 @@ let stores = 0;
 let clock: ManualClock;
 let service: MemoryService;
 let updater: Updater;
-let lease: Lease;
+let leases: Leases;
 let follower: Follower;
 let ending: AbortController;
 let running: Promise<void>;
+let keyring: Keyring;
 let warnings: string[];
+let alarms: string[];
+let host: TestHost;
 /** The version of db that was served last. */
 let served: number | undefined;
+let arrival: Arrival;
 let serve: () => Promise<void>;
 /** Each time the stream is opened: what it resumes from. */
 let streams: (string | undefined)[];
@@ -37,14 +46,19 @@ beforeEach(async () => {
   clock = new ManualClock();
   service = await MemoryService.start(clock);
   const store = join(directory, String(++stores));
-  updater = await Updater.open(
-    service.realm.genesis.root,
-    (realm) => new TrustStore(store, realm),
-    service,
+  const joined = await service.realm.join('web-1');
+  service.put(joined.publish);
+  host = joined.host;
+  updater = await Updater.open({
+    anchor: service.realm.genesis.root,
+    storeFor: (realm) => new TrustStore(store, realm),
+    transport: service,
     clock,
-  );
-  lease = new Lease(() => clock.boot());
-  [streams, warnings, served] = [[], [], undefined];
+    wants: wantsOf(host),
+  });
+  leases = new Leases(() => clock.boot());
+  vi.spyOn(Math, 'random').mockReturnValue(0.5);
+  [streams, warnings, alarms, served] = [[], [], [], undefined];
   ending = new AbortController();
   serve = () => Promise.resolve();
   service.news = async function* (lastId, signal) {
@@ -65,8 +79,9 @@ beforeEach(async () => {
   };
   const serving = {
     begun: true,
-    apply: async (state: Updater['state']) => {
-      const db = [...state.secrets.values()].flatMap((secrets) => [...secrets.values()])[0];
+    apply: async (what: Arrival) => {
+      arrival = what;
+      const db = [...what.entitlement.secrets.values()].flatMap((secrets) => [...secrets.values()])[0];
       served = db?.newestVersion;
       await serve();
     },
@@ -74,9 +89,14 @@ beforeEach(async () => {
   const log = {
     info: () => undefined,
     warn: (text: string) => void warnings.push(text),
-    error: () => undefined,
+    error: (text: string) => void alarms.push(text),
   };
-  follower = new Follower({ updater, transport: service, serving, lease, clock, log });
+  const { encryptionKey } = host;
+  const { id: realm } = service.realm;
+  keyring = new Keyring({ realm, encryptionKey, transport: service, onChange: () => undefined });
+  follower = new Follower({
+    ...{ self: host, updater, transport: service, keyring, serving, leases, clock, log },
+  });
   running = follower.run(ending.signal);
   await calm();
 });
@@ -93,7 +113,7 @@ async function calm(): Promise<void> {
   await vi.waitFor(
     () => {
       const now = [
-        lease.end,
+        end(),
         served,
         streams.length,
         service.asked.length,
@@ -104,7 +124,7 @@ async function calm(): Promise<void> {
       before = now;
       expect(quiet).toBeGreaterThanOrEqual(5);
     },
-    { interval: 15, timeout: 5000 },
+    { interval: 8, timeout: 5000 },
   );
 }
 
@@ -115,83 +135,250 @@ async function pass(ms: number): Promise<void> {
 
 const put = async (): Promise<News> => service.put(await service.realm.put('payments', 'db'));
 
-test('the first refresh begins the lease, from when it was asked', () => {
-  expect([served, lease.end]).toEqual([1, clock.boot() + 60_000]);
-  expect(warnings).toEqual([]);
+const end = (namespace = 'payments'): number => leases.end(leases.place(parseNamespace(namespace)));
+
+test('the first answer to a nonce begins the leases, from when it was asked', () => {
+  expect([served, end(), leases.end()]).toEqual([1, clock.boot() + 60_000, clock.boot() + 60_000]);
+  expect([warnings, follower.problems]).toEqual([[], []]);
 });
 
 test('pushed news is served at once, and renews nothing', async () => {
-  const end = lease.end;
+  const before = end();
   clock.advance(1000);
   await calm();
-  const before = lease.end;
   push('1', await put());
   await calm();
-  expect([served, lease.end, follower.streaming]).toEqual([2, before, true]);
-  expect(before).toBe(end);
+  expect([served, end(), follower.streaming]).toEqual([2, before, true]);
 });
 
-test('with a stream, the lease is renewed every third of it', async () => {
+test('when news came, was verified: told to whoever makes it take effect', async () => {
+  clock.advance(5);
   push('1', await put());
-  await pass(2000);
-  const begun = lease.end;
-  const asked = service.asked.length;
-  await pass(17_000);
-  expect([lease.end, service.asked.length]).toEqual([begun, asked]);
-  await pass(1000 + 2000);
-  expect(lease.end).toBeGreaterThan(begun);
+  await calm();
+  expect([arrival.receivedAt, arrival.verifiedAt]).toEqual([clock.monotonic(), clock.monotonic()]);
+});
+
+describe('with a stream', () => {
+  test.for([
+    [0, 20_000],
+    [0.5, 30_000],
+    [1, 40_000],
+  ] as const)(
+    'a nonce is sent in the middle third of the lease (%d: after %d ms)',
+    async ([random, after]) => {
+      vi.spyOn(Math, 'random').mockReturnValue(random);
+      push('1', await put());
+      await calm();
+      await pass(2000);
+      const [begun, asked] = [end(), service.asked.length];
+      await pass(after - 1);
+      expect([end(), service.asked.length]).toEqual([begun, asked]);
+      await pass(1);
+      expect(end()).toBe(begun + after);
+    },
+  );
+
+  test('in the middle third of the shortest lease that a policy allows', async () => {
+    service.put(service.realm.delegate('billing', { leaseSeconds: 6 }));
+    push('1', service.put(await service.realm.put('billing', 'db')));
+    await calm();
+    const begun = clock.boot();
+    expect([end('billing'), end()]).toEqual([begun + 6000, begun + 60_000]);
+    await pass(3000);
+    expect([end('billing'), end()]).toEqual([begun + 9000, begun + 63_000]);
+  });
+
+  test('a namespace that is new here has its lease at once', async () => {
+    push('1', await put());
+    await pass(2000);
+    await pass(1000);
+    const before = end();
+    push('2', service.put(service.realm.delegate('billing')));
+    await calm();
+    expect([end('billing'), end() > before]).toEqual([clock.boot() + 60_000, true]);
+  });
 });
 
 test('without a stream it asks every two seconds', async () => {
-  const ends = [lease.end];
+  const ends = [end()];
   for (let i = 0; i < 3; i++) {
     await pass(2000);
-    ends.push(lease.end);
+    ends.push(end());
   }
-  expect(ends.map((end) => end - ends[0]!)).toEqual([0, 2000, 4000, 6000]);
+  expect(ends.map((each) => each - ends[0]!)).toEqual([0, 2000, 4000, 6000]);
 });
 
-describe('the lease runs out', () => {
+describe('a lease runs out', () => {
+  const holds = (namespace = 'payments'): boolean => leases.holds(leases.place(parseNamespace(namespace)));
+
   test('while the service is gone, and is back with it', async () => {
-    const { files } = service;
-    service.files = new Map();
-    for (let i = 0; i < 30; i++) await pass(2000);
-    expect(lease.holds()).toBe(false);
-    expect(follower.lastError).toContain('timestamp.json');
+    service.gate = () => Promise.reject(new ClientError('service-unreachable', 'gone'));
+    for (let i = 0; i < 31; i++) await pass(2000);
+    expect([holds(), follower.lastError]).toEqual([false, 'gone']);
     expect(warnings).toHaveLength(1);
-    service.files = files;
+    service.gate = () => Promise.resolve();
     await pass(2000);
-    expect([lease.holds(), follower.lastError]).toEqual([true, undefined]);
+    expect([holds(), follower.lastError]).toEqual([true, undefined]);
   });
 
-  test('while one namespace fails, though the rest is served', async () => {
+  test('of one namespace that fails, and of no other', async () => {
     service.put(service.realm.delegate('billing'));
     service.put(await service.realm.put('billing', 'db'));
+    await pass(2000);
     await put();
     service.files.delete('2.payments.json');
-    const end = lease.end;
+    const before = [end(), end('billing')];
     await pass(2000);
+    expect([end(), end('billing')]).toEqual([before[0], before[1]! + 2000]);
+    expect(arrival.entitlement.failing).toEqual(new Set(['payments']));
+    expect(follower.problems.map(({ code }) => code)).toEqual(['not-found']);
+    expect(warnings.filter((line) => line.includes('2.payments.json'))).toHaveLength(1);
+  });
+
+  test('of every one while fleet fails', async () => {
+    const before = end();
+    service.put(await service.realm.epoch());
+    service.files.delete('2.fleet.json');
     await pass(2000);
-    expect([served, lease.end]).toEqual([1, end]);
-    expect(follower.lastError).toContain('2.payments.json');
+    expect([end(), leases.end()]).toEqual([before, before]);
+    expect(served).toBe(1);
+  });
+
+  test('but not while fleet-hosts fails, which is no part of it', async () => {
+    const before = end();
+    service.put((await service.realm.join('web-2')).publish);
+    service.files.delete('3.fleet-hosts.json');
+    await pass(2000);
+    expect(end()).toBe(before + 2000);
   });
 
   test('while what was verified cannot be served', async () => {
-    const end = lease.end;
+    const before = end();
     serve = () => Promise.reject(new Error('the barrier failed'));
     await pass(2000);
-    expect([lease.end, follower.lastError]).toEqual([end, 'the barrier failed']);
+    expect([end(), follower.lastError]).toEqual([before, 'the barrier failed']);
   });
 
-  test('while what was verified cannot be kept', async () => {
-    const end = lease.end;
+  test('while what was verified cannot be kept; it is served all the same', async () => {
+    const before = end();
     rmSync(join(directory, String(stores)), { recursive: true });
     writeFileSync(join(directory, String(stores)), '');
     await put();
     await pass(2000);
-    expect([served, lease.end]).toEqual([2, end]);
+    expect([served, end()]).toEqual([2, before]);
     expect(follower.lastError).toContain('cannot write');
   });
+
+  test('while only old answers come: of another nonce, or of a timestamp that is not the newest', async () => {
+    const { echo } = service;
+    const old = await echo('0'.repeat(64));
+    const before = end();
+    service.echo = () => Promise.resolve(old);
+    for (let i = 0; i < 31; i++) await pass(2000);
+    expect([end(), holds(), follower.lastError]).toEqual([
+      before,
+      false,
+      'the answer is to another nonce than the one that was sent',
+    ]);
+    service.echo = echo;
+    await pass(2000);
+    expect(holds()).toBe(true);
+  });
+
+  test('clock-ahead: the newest timestamp has expired by this wall clock, and the service confirms that it is the newest', async () => {
+    service.lifetime = { ...service.lifetime, timestamp: 300_000 };
+    service.sign();
+    const before = end();
+    clock.wall += 3_600_000;
+    await pass(2000);
+    expect([end(), follower.lastError]).toEqual([before, expect.stringContaining('clock is ahead')]);
+    clock.wall -= 3_600_000;
+    await pass(2000);
+    expect(holds()).toBe(true);
+  });
+});
+
+test('a wall clock that jumps changes no lease that is held', async () => {
+  for (const jump of [3_600_000, -7_200_000]) {
+    const before = end();
+    clock.wall += jump;
+    await pass(2000);
+    expect(end()).toBe(before + 2000);
+  }
+});
+
+test('news does not wait for a disk: what came is in effect while what came before is still being saved', async () => {
+  const disk = Promise.withResolvers<undefined>();
+  vi.spyOn(updater, 'persist').mockReturnValue(disk.promise);
+  for (const version of [2, 3]) {
+    push(String(version), await put());
+    await calm();
+    expect(served).toBe(version);
+  }
+  disk.resolve(undefined);
+});
+
+describe('the host is removed', () => {
+  test('it may serve nothing, has no keys, says so, and asks slowly', async () => {
+    expect(keyring.epochs).toEqual([{ pool: 'default', epoch: 1 }]);
+    push('1', service.put(await service.realm.remove('web-1')));
+    await calm();
+    expect(arrival.entitlement).toMatchObject({ refusal: { code: 'host-removed' }, secrets: new Map() });
+    expect([keyring.epochs, follower.problems.map(({ code }) => code)]).toEqual([[], ['host-removed']]);
+    expect(warnings.filter((line) => line.includes('was removed'))).toHaveLength(1);
+    breakOff();
+    await pass(2000);
+    const asked = service.asked.length;
+    await pass(20_000);
+    expect(service.asked.length).toBe(asked);
+    await pass(10_000);
+    expect(service.asked.length).toBeGreaterThan(asked);
+  });
+
+  test('a lease that was asked for before is not given after', async () => {
+    const answer = Promise.withResolvers<undefined>();
+    service.gate = (file) => (file === 'echo' ? answer.promise : Promise.resolve());
+    clock.advance(2000);
+    const removal = service.put(await service.realm.remove('web-1'));
+    push('1', removal);
+    await vi.waitFor(() => expect(arrival.entitlement.refusal).toBeDefined());
+    const before = end();
+    answer.resolve(undefined);
+    await calm();
+    expect(end()).toBe(before);
+  });
+});
+
+describe('what is not this host’s', () => {
+  test('a namespace of other pools is neither fetched nor renewed', async () => {
+    service.put(await service.realm.epoch('other'));
+    service.put(service.realm.delegate('billing', { pools: ['other'] }));
+    service.put(await service.realm.put('billing', 'db'));
+    await pass(2000);
+    expect([...arrival.entitlement.secrets.keys()]).toEqual(['payments']);
+    expect(service.asked).not.toContain('1.billing.json');
+    expect(end('billing')).toBe(0);
+  });
+
+  test('a host of that name with other keys: nothing is served', async () => {
+    service.put((await service.realm.join('web-1')).publish);
+    await pass(2000);
+    expect(arrival.entitlement).toMatchObject({ refusal: { code: 'host-unlisted' }, secrets: new Map() });
+    expect(entitlementOf(updater.state, host).record).toBeUndefined();
+  });
+});
+
+test('an alarm is told once, as long as it lasts', async () => {
+  service.put(service.realm.delegate('billing', { revoker: true }));
+  await pass(2000);
+  const { raw } = service.realm.role('targets');
+  const delegations = raw['delegations'] as { roles: readonly { name: string }[] };
+  const roles = delegations.roles.filter(({ name }) => name !== 'billing-revoker');
+  service.put(service.realm.draft('targets', { delegations: { ...delegations, roles } }));
+  await pass(2000);
+  await pass(2000);
+  expect(alarms).toEqual([expect.stringMatching(/^ALARM: .*billing-revoker.*role-vanished/)]);
+  expect(arrival.entitlement.denied).toEqual(new Set(['billing']));
 });
 
 describe('the stream', () => {
@@ -228,13 +415,13 @@ describe('the stream', () => {
 
   test('news that does not verify: ever more slowly too, from the same place, and nothing moves', async () => {
     const bad = { timestamp: Buffer.from('{}'), files: new Map<string, Uint8Array>() };
-    const [end, before] = [lease.end, updater.state];
+    const [ends, before] = [end(), updater.state];
     for (const pause of [100, 200, 400]) {
       push('9', bad);
       await reopensAfter(pause);
     }
     expect(new Set(streams)).toEqual(new Set([undefined]));
-    expect([updater.state, lease.end]).toEqual([before, end]);
+    expect([updater.state, end()]).toEqual([before, ends]);
   });
 });
 

@@ -25,12 +25,12 @@ beforeEach(async () => {
   service = await MemoryService.start(clock);
   path = join(directory, `${++tests}.json`);
   const [first, second] = ['before', 'next'].map((name) =>
-    Updater.open(
-      service.realm.genesis.root,
-      (realm) => new TrustStore(join(directory, `${tests}-${name}`), realm),
-      service,
+    Updater.open({
+      anchor: service.realm.genesis.root,
+      storeFor: (realm) => new TrustStore(join(directory, `${tests}-${name}`), realm),
+      transport: service,
       clock,
-    ),
+    }),
   );
   [before, next] = [await first!, await second!];
   for (const updater of [before, next]) await updater.refresh();

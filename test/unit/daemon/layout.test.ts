@@ -1,8 +1,12 @@
 // From secrets, held versions and workloads to views: every file once, nothing twice, nothing guessed.
 import { describe, expect, test } from 'vitest';
-import { layOut } from '../../../daemon/layout.ts';
+import { layOut as layOutAt } from '../../../daemon/layout.ts';
 import { fileNode, viewNode } from '../../../daemon/node-id.ts';
-import { API, WEB, grant, held, registered, secret } from './secrets.ts';
+import { API, PLACE, WEB, grant, held, registered, secret } from './secrets.ts';
+
+type Input = Parameters<typeof layOutAt>;
+const layOut = (secrets: Input[0], versions: Input[1], workloads: Input[2], filling?: boolean) =>
+  layOutAt(secrets, versions, workloads, () => PLACE, filling);
 
 const named = ({ table }: ReturnType<typeof layOut>): unknown =>
   table.files.map(
@@ -18,6 +22,7 @@ test('a file has its grant’s owner and mode, its version’s node, slot and si
     files: [
       {
         ...{ node, view: 'web', file: 'db', path: 'payments/db@1', version: 1, named: true },
+        ...{ lease: PLACE, whenStale: 'deny' },
         ...{ slot: 0, generation: 0, size: 10, uid: 1000, gid: 1001, mode: 0o440, mtime: 1000 },
       },
     ],
@@ -91,6 +96,22 @@ test('a workload without a grant has an empty view, one that is not registered h
   const { table } = layOut([secret()], held('payments/db@1'), registered('api'));
   expect(table.views.map(({ workload }) => workload)).toEqual(['api', 'web']);
   expect(table.groups).toEqual(new Map([[':/api', API]]));
+});
+
+test('from a workload whose access a revoker took back, versions are withheld; the next one it sees again', () => {
+  const grants = [grant('web'), grant('api')];
+  const all = held('payments/db@1', 'payments/db@2', 'payments/db@3');
+  const two = secret({ newest: 2, superseded: [1], grants, withheld: { web: 2 } });
+  expect(named(layOut([two], all, []))).toEqual(['api/db payments/db@2', 'api/db payments/db@1 unnamed']);
+  const three = secret({ newest: 3, superseded: [2, 1], grants, withheld: { web: 2 } });
+  expect((named(layOut([three], all, [])) as string[]).filter((file) => file.startsWith('web'))).toEqual([
+    'web/db payments/db@3',
+  ]);
+});
+
+test('what becomes of a file when its lease is over stands with it', () => {
+  const stale = layOut([secret({ whenStale: 'serve' })], held('payments/db@1'), []);
+  expect(stale.table.files).toMatchObject([{ lease: PLACE, whenStale: 'serve' }]);
 });
 
 describe('contradictions', () => {

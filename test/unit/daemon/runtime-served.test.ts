@@ -10,7 +10,7 @@ import { StateFile, bootId } from '../../../daemon/runtime/state-file.ts';
 import { EMPTY_TABLE } from '../../../daemon/table.ts';
 import type { ServedFile, Table } from '../../../daemon/table.ts';
 import { viewNode } from '../../../daemon/node-id.ts';
-import { API, WEB, grant, held, registered, secret, tableOf } from './secrets.ts';
+import { API, PLACE, WEB, grant, held, registered, secret, tableOf } from './secrets.ts';
 
 const scratch = mkdtempSync(join(tmpdir(), 'lapse-served-file-'));
 afterAll(() => rmSync(scratch, { recursive: true, force: true }));
@@ -158,7 +158,7 @@ describe('limits', () => {
         grants: grants.map((workload) => grant(workload, `file-${of.slice(9, -2)}`)),
       }),
     );
-    return layOut(secrets, held(...versions), registered(...grants)).table;
+    return layOut(secrets, held(...versions), registered(...grants), () => PLACE).table;
   }
 
   test('100,000 files are no exception', () => {

@@ -2,7 +2,7 @@
 // and a read.
 import { describe, expect, test } from 'vitest';
 import { layOut } from '../../../daemon/layout.ts';
-import { Lease } from '../../../daemon/lease.ts';
+import { Leases } from '../../../daemon/leases.ts';
 import {
   NODE,
   dataNode,
@@ -20,7 +20,7 @@ import { ERRNO } from '../../../fuse/errno.ts';
 import type { Caller } from '../../../fuse/tree.ts';
 import { parseFileName } from '../../../manifest/names.ts';
 import type { TargetPath } from '../../../manifest/names.ts';
-import { API, WEB, grant, registered, secret, settled } from './secrets.ts';
+import { API, PLACE, WEB, grant, registered, secret, settled } from './secrets.ts';
 import { VaultParts, sealed } from './vault-parts.ts';
 
 const { ENOENT, EACCES, EINVAL } = ERRNO;
@@ -42,20 +42,21 @@ function start() {
   let now = 0;
   const parts = new VaultParts();
   const { slot, generation, size } = parts.load(sealed(VALUE));
-  const lease = new Lease(() => now);
-  lease.renew(1000);
+  const leases = new Leases(() => now);
+  const renew = (ms: number): void => leases.renew(now, ms, PLACE);
+  renew(1000);
   const groups = new Map([
     [web.tid, WEB],
     [api.tid, API],
   ]);
-  const tree = new SecretTree(({ tid }) => groups.get(tid), new SecretFiles(parts.opener, lease));
+  const tree = new SecretTree(({ tid }) => groups.get(tid), new SecretFiles(parts.opener, leases));
   const loaded = new Map([['payments/db@1' as TargetPath, { slot, generation, size, since: 7 }]]);
   const table = (...of: Parameters<typeof secret>): Table =>
-    layOut([secret(...of)], loaded, registered('web', 'api')).table;
+    layOut([secret(...of)], loaded, registered('web', 'api'), () => PLACE).table;
   tree.show(settled(table()));
   const into = Buffer.alloc(64);
   return {
-    ...{ parts, slot, tree, lease, into, table },
+    ...{ parts, slot, tree, leases, renew, into, table },
     pass: (ms: number) => (now += ms),
     read: (handle: number, caller = web, offset = 0) => {
       const count = tree.read(FILE, handle, offset, into, caller);
@@ -173,14 +174,24 @@ describe('reading', () => {
   });
 
   test('the lease is over: names stay, open and read are refused, and it is all back with the lease', () => {
-    const { tree, read, lease, pass } = start();
+    const { tree, read, renew, pass } = start();
     const handle = tree.open(FILE, web);
     pass(1000);
     expect([tree.open(FILE, web), read(handle)]).toEqual([EACCES, EACCES]);
     expect(tree.lookup(VIEW, 'db', web)).toMatchObject({ node: FILE });
     expect(tree.readlink(NODE.self, web)).toBe('w/web');
-    lease.renew(2000);
+    renew(1000);
     expect(read(handle)).toBe('the value of db');
+  });
+
+  test('the lease is over, and the secret is served when stale: open and read go on, until it is denied', () => {
+    const { tree, read, leases, table, pass } = start();
+    tree.show(settled(table({ whenStale: 'serve' })));
+    pass(5000);
+    const handle = tree.open(FILE, web);
+    expect(read(handle)).toBe('the value of db');
+    leases.lapse([PLACE]);
+    expect([tree.open(FILE, web), read(handle)]).toEqual([EACCES, EACCES]);
   });
 
   test('revoked in the vault alone: the handle is dead before the table says so', () => {
@@ -259,8 +270,8 @@ describe('releasing', () => {
 });
 
 test('before the first table everything is refused, and nothing absent', () => {
-  const { parts, lease } = start();
-  const tree = new SecretTree(() => WEB, new SecretFiles(parts.opener, lease));
+  const { parts, leases } = start();
+  const tree = new SecretTree(() => WEB, new SecretFiles(parts.opener, leases));
   const asked = [tree.lookup(NODE.views, 'web', web), tree.lookup(VIEW, 'db', web), tree.open(FILE, web)];
   expect(asked).toEqual([EACCES, EACCES, EACCES]);
 });

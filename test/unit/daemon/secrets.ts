@@ -11,7 +11,11 @@ import {
 } from '../../../manifest/names.ts';
 import type { TargetPath } from '../../../manifest/names.ts';
 import type { Grant } from '../../../manifest/realm/grant.ts';
+import type { WhenStale } from '../../../manifest/realm/policy.ts';
 import type { LiveVersion, Secret } from '../../../manifest/realm/secret.ts';
+
+/** Of every namespace's lease in these tables. */
+export const PLACE = 1;
 
 export const PAYMENTS = parseNamespace('payments');
 export const WEB = parseWorkload('web');
@@ -33,6 +37,9 @@ interface Shape {
   readonly superseded?: readonly number[];
   readonly overlap?: { readonly seconds: number; readonly end: number };
   readonly grants?: readonly Grant[];
+  readonly whenStale?: WhenStale;
+  /** By workload: up to which version it was taken back. */
+  readonly withheld?: Readonly<Record<string, number>>;
 }
 
 /** `payments/db@1`, granted to `web`, unless told otherwise. */
@@ -59,6 +66,10 @@ export function secret(shape: Shape = {}): Secret {
     })),
     grants,
     overlapSeconds: 300,
+    whenStale: shape.whenStale ?? 'deny',
+    withheld: new Map(
+      Object.entries(shape.withheld ?? {}).map(([who, through]) => [parseWorkload(who), through]),
+    ),
     revokedThrough: tombstone ? newest : 0,
     revoked: [],
   };
@@ -94,5 +105,5 @@ export function tableOf(...secrets: readonly Secret[]): Table {
   const paths = secrets.flatMap(({ newest, superseded }) =>
     [...(newest ? [newest] : []), ...superseded].map(({ path }) => path),
   );
-  return layOut(secrets, held(...paths), registered('web', 'api')).table;
+  return layOut(secrets, held(...paths), registered('web', 'api'), () => PLACE).table;
 }

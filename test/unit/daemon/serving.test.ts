@@ -1,19 +1,21 @@
 // What is served, with a kernel that only takes notes: withdrawals come at once and in order, and loading delays none.
 import { beforeEach, describe, expect, test } from 'vitest';
 import type { Server } from '../../../daemon/server.ts';
-import { Lease } from '../../../daemon/lease.ts';
+import { Leases } from '../../../daemon/leases.ts';
 import type { Loader, LoaderEvents, Order } from '../../../daemon/loader.ts';
 import { fileNode, viewNode } from '../../../daemon/node-id.ts';
 import { Serving } from '../../../daemon/serving.ts';
+import type { Arrival, InEffect } from '../../../daemon/serving.ts';
+import type { Entitlement } from '../../../daemon/entitlement.ts';
 import { EMPTY_TABLE } from '../../../daemon/table.ts';
 import { WorkloadRegistry } from '../../../daemon/identity/workloads.ts';
 import { SlotState } from '../../../daemon/vault/slot.ts';
 import type { Namespace, TargetPath } from '../../../manifest/names.ts';
 import { parseRealmId } from '../../../manifest/names.ts';
+import { ManifestError } from '../../../manifest/errors.ts';
 import type { LapseError } from '../../../manifest/errors.ts';
 import type { Secret } from '../../../manifest/realm/secret.ts';
-import type { RealmState } from '../../../client/updater.ts';
-import { ClientError } from '../../../client/errors.ts';
+import type { HostRecord } from '../../../manifest/realm/hosts.ts';
 import { ManualClock } from '../client/manual-clock.ts';
 import { PAYMENTS, WEB, grant, registered, secret } from './secrets.ts';
 import { VaultParts, sealed } from './vault-parts.ts';
@@ -24,7 +26,11 @@ const NODE = fileNode(WEB, path('payments/db@1'));
 const VIEW = viewNode(WEB);
 
 let clock: ManualClock;
-let lease: Lease;
+let leases: Leases;
+/** What was said to be in effect. */
+let said: InEffect[];
+/** Why the loader failed. */
+let unloaded: Map<TargetPath, LapseError>;
 let parts: VaultParts;
 let serving: Serving;
 /** What the kernel was told, and what awaits an answer. */
@@ -40,7 +46,9 @@ let idle: boolean;
 beforeEach(() => {
   idle = true;
   clock = new ManualClock();
-  lease = new Lease(() => clock.boot());
+  leases = new Leases(() => clock.boot());
+  said = [];
+  unloaded = new Map();
   parts = new VaultParts({ slots: 3 });
   calls = [];
   orders = [];
@@ -68,7 +76,8 @@ beforeEach(() => {
   const record = { extend: () => Promise.resolve(), reduce: () => Promise.resolve() };
   const realm = parseRealmId('0'.repeat(64));
   const onFailure = (error: unknown): void => void failures.push(error);
-  serving = new Serving({ realm, clock, lease, vault: parts.vault, server, record, onFailure });
+  const onEffect = (effect: InEffect): void => void said.push(effect);
+  serving = new Serving({ realm, clock, leases, vault: parts.vault, server, record, onFailure, onEffect });
   serving.loadWith((events) => {
     loader = events;
     const request = (asked: readonly Order[]): void =>
@@ -76,7 +85,7 @@ beforeEach(() => {
     return {
       request,
       forget: () => undefined,
-      failures: new Map(),
+      failures: unloaded,
       get idle() {
         return idle;
       },
@@ -85,15 +94,26 @@ beforeEach(() => {
   void serving.begin(EMPTY_TABLE, new WorkloadRegistry());
 });
 
-function realm(secrets: readonly Secret[], failing: readonly Namespace[] = []): RealmState {
+function realm(
+  secrets: readonly Secret[],
+  failing: readonly Namespace[] = [],
+  more: Partial<Entitlement> = {},
+): Arrival {
+  const all = new Map(secrets.map((one) => [one.name, one]));
   return {
-    secrets: new Map(
-      failing.includes(PAYMENTS) ? [] : [[PAYMENTS, new Map(secrets.map((one) => [one.name, one]))]],
-    ),
-    failures: new Map<Namespace, LapseError>(
-      failing.map((name) => [name, new ClientError('not-found', 'x')]),
-    ),
-  } as unknown as RealmState;
+    state: {} as Arrival['state'],
+    entitlement: {
+      record: {} as HostRecord,
+      secrets: new Map(failing.includes(PAYMENTS) ? [] : [[PAYMENTS, all]]),
+      pools: new Map([[PAYMENTS, []]]),
+      failing: new Set(failing),
+      denied: new Set(),
+      exceeding: new Map(),
+      ...more,
+    },
+    receivedAt: clock.monotonic(),
+    verifiedAt: clock.monotonic(),
+  };
 }
 
 /** The loader brings a version, if it is still wanted. */
@@ -194,7 +214,7 @@ describe('a revocation', () => {
 
   test('a whole namespace that is gone goes with all of its files', async () => {
     const slot = await serve();
-    await serving.apply({ ...realm([]), secrets: new Map() });
+    await serving.apply(realm([], [], { secrets: new Map() }));
     expect(parts.slots.state(slot)).toBe(SlotState.empty);
     expect(serving.table.files).toEqual([]);
   });
@@ -304,10 +324,12 @@ describe('an overlap', () => {
   });
 });
 
-describe('the lease', () => {
+describe('the lease of its namespace', () => {
+  const renew = (ms: number): void => leases.renew(clock.boot(), ms, leases.place(PAYMENTS));
+
   test('ends: mappings go, once; names and bytes stay', async () => {
     const slot = await serve();
-    lease.renew(clock.boot() + 1000);
+    renew(1000);
     serving.tick();
     expect(calls).toEqual([]);
     clock.advance(1000);
@@ -315,11 +337,135 @@ describe('the lease', () => {
     serving.tick();
     expect(calls).toEqual([`pages ${NODE}`]);
     expect(parts.slots.state(slot)).toBe(SlotState.sealed);
-    lease.renew(clock.boot() + 1000);
+    renew(1000);
     serving.tick();
     clock.advance(1000);
     serving.tick();
     expect(calls).toEqual([`pages ${NODE}`, `pages ${NODE}`]);
+  });
+
+  test('ends between two looks at a file that has just come: its mapping goes too', async () => {
+    renew(1000);
+    serving.tick();
+    await serve();
+    clock.advance(1000);
+    serving.tick();
+    expect(calls).toEqual([`pages ${NODE}`]);
+  });
+
+  test('of another one: that touches nothing here', async () => {
+    await serve();
+    renew(2000);
+    leases.renew(clock.boot(), 1000, leases.place('billing' as Namespace));
+    clock.advance(1000);
+    serving.tick();
+    expect(calls).toEqual([]);
+  });
+
+  test('ends, and the secret is served when stale: nothing goes', async () => {
+    await serving.register(registered('web')[0]!);
+    await serving.apply(realm([secret({ whenStale: 'serve' })]));
+    bring('payments/db@1');
+    await settled();
+    calls.length = 0;
+    renew(1000);
+    clock.advance(2000);
+    serving.tick();
+    expect(calls).toEqual([]);
+  });
+
+  test.for([['deny'], ['serve']] as const)(
+    'is ended at once (%s): mappings go before that resolves',
+    async ([whenStale]) => {
+      await serving.register(registered('web')[0]!);
+      const one = secret({ whenStale });
+      await serving.apply(realm([one]));
+      const slot = bring('payments/db@1')!;
+      await settled();
+      calls.length = 0;
+      renew(1000);
+      await serving.apply(realm([one], [PAYMENTS], { denied: new Set([PAYMENTS]) }));
+      const [file] = serving.table.files;
+      expect([calls[0], leases.admits(file!), parts.slots.state(slot)]).toEqual([
+        `pages ${NODE}`,
+        false,
+        SlotState.sealed,
+      ]);
+    },
+  );
+});
+
+test('a host that is no member any more: nothing is left in the vault, nor mapped, nor held by a lease', async () => {
+  const version = sealed();
+  const slot = await serve(version);
+  parts.open(slot);
+  leases.renew(clock.boot(), 1000);
+  leases.renew(clock.boot(), 1000, leases.place(PAYMENTS));
+  const { record: _, ...stranger } = realm([], [], { secrets: new Map() }).entitlement;
+  const applying = serving.apply({ ...realm([]), entitlement: stranger });
+  expect([leases.holds(), leases.holds(leases.place(PAYMENTS)), parts.holds(version.value)]).toEqual([
+    false,
+    false,
+    false,
+  ]);
+  await applying;
+  expect(calls).toContain(`pages ${NODE}`);
+  expect(serving.table.files).toEqual([]);
+});
+
+describe('what is in effect is told', () => {
+  const last = (): unknown => {
+    const { pending, unserved, withdrawn } = said.at(-1)!;
+    return {
+      pending: [...pending],
+      unserved: [...unserved].map(([name, { code }]) => [name, code]),
+      withdrawn,
+    };
+  };
+  const nothing = { versions: [], more: 0, mappings: 0 };
+
+  test('first without what is on its way, then with it', async () => {
+    await serving.register(registered('web')[0]!);
+    await serving.apply(realm([secret()]));
+    expect(last()).toEqual({ pending: [PAYMENTS], unserved: [], withdrawn: nothing });
+    bring('payments/db@1');
+    await settled();
+    expect(last()).toEqual({ pending: [], unserved: [], withdrawn: nothing });
+  });
+
+  test('what was taken back, and how many files the kernel forgot', async () => {
+    await serve();
+    await serving.apply(realm([secret({ tombstone: true })]));
+    expect(last()).toEqual({
+      pending: [],
+      unserved: [],
+      withdrawn: { versions: ['payments/db@1'], more: 0, mappings: 1 },
+    });
+    await serving.apply(realm([secret({ tombstone: true })]));
+    expect(last()).toEqual({ pending: [], unserved: [], withdrawn: nothing });
+  });
+
+  test('what could not be loaded, or may not be', async () => {
+    unloaded.set(path('payments/db@1'), new ManifestError('hash-mismatch', 'x'));
+    await serving.apply(realm([secret()]));
+    expect(last()).toMatchObject({ pending: [], unserved: [[PAYMENTS, 'hash-mismatch']] });
+    const exceeding = new Map([[PAYMENTS, [new ManifestError('policy-exceeded', 'x')]]]);
+    unloaded.clear();
+    await serving.apply(realm([], [], { exceeding }));
+    expect(last()).toMatchObject({ unserved: [[PAYMENTS, 'policy-exceeded']] });
+  });
+
+  test('only once it is: not while the kernel is still being told', async () => {
+    await serve();
+    const count = said.length;
+    const step = Promise.withResolvers<undefined>();
+    kernel = (call) => (call.startsWith('pages') ? step.promise : Promise.resolve());
+    const applying = serving.apply(realm([secret({ tombstone: true })]));
+    await settled();
+    expect(said).toHaveLength(count);
+    step.resolve(undefined);
+    await applying;
+    expect(said).toHaveLength(count + 1);
   });
 });
 
@@ -343,10 +489,10 @@ test('many changes at once are shown in as few tables as can be, the last one la
 test('the end denies everything: lease, vault, mappings; nothing is taken in any more', async () => {
   const version = sealed();
   const slot = await serve(version);
-  lease.renew(clock.boot() + 1000);
+  leases.renew(clock.boot(), 1000);
   parts.open(slot);
   await serving.end();
-  expect([lease.holds(), parts.slots.state(slot), parts.holds(version.value)]).toEqual([
+  expect([leases.holds(), parts.slots.state(slot), parts.holds(version.value)]).toEqual([
     false,
     SlotState.revoked,
     false,
