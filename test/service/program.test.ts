@@ -6,7 +6,9 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
+import { connect } from 'node:tls';
 import { afterAll, describe, expect, test } from 'vitest';
+import type { ServiceAddress } from '../../client/http.ts';
 import { TestClient } from '../support/realm-service.ts';
 import { TestRealm } from '../support/realm.ts';
 
@@ -26,53 +28,69 @@ async function run(...args: string[]): Promise<{ code: number; stdout: string; s
   return { code, stdout, stderr };
 }
 
-async function start(data: string): Promise<{ child: ChildProcessWithoutNullStreams; url: string }> {
-  const child = spawn(program, ['--data', data, '--listen', '127.0.0.1:0']);
+interface Started {
+  readonly child: ChildProcessWithoutNullStreams;
+  readonly address: ServiceAddress;
+  readonly client: TestClient;
+}
+
+async function start(data: string, ...more: readonly string[]): Promise<Started> {
+  const child = spawn(program, ['--data', data, '--listen', '127.0.0.1:0', ...more]);
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
-  const url = /^lapse-service: listening on (http:\/\/127\.0\.0\.1:\d+)\n$/.exec(line.toString())?.[1];
+  const [, url, pin] =
+    /^lapse-service: listening on (https?:\/\/[\d.]+:\d+)(?: pin (sha256:[\w-]{43}))?\n$/.exec(
+      line.toString(),
+    ) ?? [];
   if (url === undefined) throw new Error(`unexpected: ${line.toString()}`);
-  return { child, url };
+  const address = pin === undefined ? { url } : { url, pin };
+  return { child, address, client: new TestClient(address) };
 }
 
 test.each(['SIGTERM', 'SIGINT'] as const)(
   '%s ends it within 2 s with streams open, exit 0',
   async (signal) => {
-    const { child, url } = await start(newData());
-    const client = new TestClient(url);
+    const { child, client } = await start(newData());
     const realm = await TestRealm.make(await client.onlineKeys());
     await client.create(realm.genesis);
-    const streams = await Promise.all([client.events(), client.events()]);
+    const { host, publish } = await realm.join('web-1');
+    await client.publish(publish);
+    const streams = await Promise.all([client.as(host).events(), client.as(host).events()]);
     await Promise.all(streams.map((stream) => stream.next()));
+    const receipts = await client.stream('receipts/events');
     // A request that never comes to its end must not hold the service up either.
-    const stuck = fetch(`${url}/v1/publish`, {
-      method: 'POST',
-      headers: { 'content-type': 'application/json' },
-      body: new ReadableStream({ start: (controller) => controller.enqueue(Buffer.from('{')) }),
-      duplex: 'half',
-    }).catch(() => undefined);
+    const stuck = connect({ port: Number(new URL(client.url).port), rejectUnauthorized: false });
+    stuck.on('error', () => undefined);
+    await once(stuck, 'secureConnect');
+    stuck.write('POST /v1/publish HTTP/1.1\r\nHost: lapse\r\nContent-Length: 9\r\n\r\n{');
     const begun = performance.now();
     child.kill(signal);
     expect(await once(child, 'close')).toEqual([0, null]);
     expect(performance.now() - begun).toBeLessThan(2000);
     expect(await Promise.all(streams.map((stream) => stream.next()))).toEqual([undefined, undefined]);
-    await stuck;
+    expect(await receipts.nextOf('receipt')).toBeUndefined();
+    stuck.destroy();
   },
 );
 
-test('what it acknowledged survives SIGKILL', async () => {
+test('the pin stays the same, and `pin` prints it', async () => {
   const data = newData();
-  const first = await start(data);
-  const client = new TestClient(first.url);
-  const realm = await TestRealm.make(await client.onlineKeys());
-  await client.create(realm.genesis);
-  expect(await client.publish(realm.delegate('payments'))).toMatchObject({ status: 200 });
-  first.child.kill('SIGKILL');
-  await once(first.child, 'close');
-  const second = await start(data);
-  const set = await new TestClient(second.url).verify(realm.genesis.root, Date.now());
-  expect(set.targets.get('targets')?.role.version).toBe(2);
-  second.child.kill();
-  await once(second.child, 'close');
+  expect(await run('pin', '--data', data)).toMatchObject({ code: 1, stdout: '' });
+  const { child, address } = await start(data);
+  expect(await run('pin', '--data', data)).toEqual({ code: 0, stdout: `${address.pin!}\n`, stderr: '' });
+  child.kill();
+  await once(child, 'close');
+  const again = await start(data);
+  expect(again.address.pin).toBe(address.pin);
+  again.child.kill();
+  await once(again.child, 'close');
+});
+
+test('--http on a loopback address has no pin', async () => {
+  const { child, address, client } = await start(newData(), '--http');
+  expect(address).toEqual({ url: expect.stringMatching(/^http:/) as string });
+  expect(await (await client.get('health')).json()).toEqual({ realm: false, streams: 0 });
+  child.kill();
+  await once(child, 'close');
 });
 
 describe('what cannot work is one sentence and exit 1', () => {
@@ -90,7 +108,8 @@ describe('what cannot work is one sentence and exit 1', () => {
   });
 
   test('a port that is taken', async () => {
-    const { child, url } = await start(newData());
+    const { child, address } = await start(newData());
+    const { url } = address;
     const { code, stderr } = await run('--data', newData(), '--listen', new URL(url).host);
     expect({ code, stderr }).toEqual({
       code: 1,
@@ -111,8 +130,8 @@ describe('a command line that is not understood is exit 2', () => {
   test.each([
     ['no state directory', [], /required option '--data <dir>' not specified/],
     [
-      'an address for everybody',
-      ['--data', 'x', '--listen', '0.0.0.0:7700'],
+      'plain HTTP for everybody',
+      ['--data', 'x', '--http', '--listen', '0.0.0.0:7700'],
       /0\.0\.0\.0:7700 is not a loopback address/,
     ],
     ['an unknown option', ['--data', 'x', '--verbose'], /unknown option '--verbose'/],
@@ -128,6 +147,6 @@ describe('a command line that is not understood is exit 2', () => {
 test('--help shows examples and the default address', async () => {
   const { code, stdout } = await run('--help');
   expect(code).toBe(0);
-  expect(stdout).toContain('lapse-service --data /var/lib/lapse-service\n');
+  expect(stdout).toContain('lapse-service --data /var/lib/lapse-service --listen 0.0.0.0:7700\n');
   expect(stdout).toContain('(default: 127.0.0.1:7700)');
 });

@@ -2,13 +2,15 @@
 import { chmodSync, readdirSync, rmSync, statSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
+import type { JsonObject } from '../../manifest/json.ts';
 import { parseNamespace } from '../../manifest/names.ts';
 import { readSecrets } from '../../manifest/realm/secret.ts';
 import { liveVersions } from '../../manifest/realm/succession.ts';
 import type { Secret } from '../../manifest/realm/secret.ts';
 import type { TrustedSet } from '../../manifest/tuf/trusted-set.ts';
+import { object } from '../../manifest/shape.ts';
 import { ed25519KeyJson } from '../../manifest/tuf/keys.ts';
-import { TestRealm, makeSigner } from '../support/realm.ts';
+import { TestRealm, makeSigner, merged } from '../support/realm.ts';
 import { startPayments, startTestService } from '../support/realm-service.ts';
 
 const MINUTE = 60_000;
@@ -27,19 +29,22 @@ test('what was published is what a client verifies', async () => {
   const { service, client, realm } = await startPayments();
   await using _service = service;
   const publish = await realm.put('payments', 'db');
-  expect(await client.publish(publish)).toEqual({ status: 200, body: { version: 2, timestamp: 4 } });
+  expect(await client.publish(publish)).toEqual({
+    status: 200,
+    body: { roles: { payments: 2 }, snapshot: 3, timestamp: 3 },
+  });
   const set = await client.verify(realm.genesis.root, service.clock.now(), ['payments']);
   const db = secretsIn(set).get('db')!;
   expect(liveVersions(db).map(({ version }) => version)).toEqual([2, 1]);
-  expect(await client.file(envelopePath(db, 2))).toEqual(publish.envelopes[0]);
+  expect(await client.file(envelopePath(db, 2))).toEqual(publish.files[0]);
 });
 
 test('an empty service says so, and begins a realm once it is given one', async () => {
   await using service = await startTestService();
   const { client } = service;
   expect(await (await client.get('health')).json()).toEqual({ realm: false, streams: 0 });
-  for (const path of ['metadata/timestamp.json', 'events']) {
-    const response = await client.get(path);
+  for (const path of ['metadata/timestamp.json', 'events', `echo/${'0'.repeat(64)}`, 'joins']) {
+    const response = await client.get(path, { authorization: 'Bearer e30.e30.e30' });
     expect([response.status, await response.json()]).toMatchObject([404, { code: 'realm-missing' }]);
   }
   const realm = await TestRealm.make(await client.onlineKeys());
@@ -47,8 +52,45 @@ test('an empty service says so, and begins a realm once it is given one', async 
     status: 404,
     body: { code: 'realm-missing' },
   });
-  expect(await client.create(realm.genesis)).toEqual({ status: 201, body: { version: 1, timestamp: 1 } });
+  expect(await client.create(realm.genesis)).toEqual({
+    status: 201,
+    body: { roles: { targets: 1, fleet: 1, 'fleet-hosts': 1 }, snapshot: 1, timestamp: 1 },
+  });
   expect(await (await client.get('health')).json()).toEqual({ realm: true, streams: 0 });
+});
+
+test('a realm begins with targets, fleet and fleet-hosts, and nothing else', async () => {
+  await using service = await startTestService();
+  const { client } = service;
+  const { genesis } = await TestRealm.make(await client.onlineKeys());
+  const [targets, fleet, hosts] = genesis.roles;
+  for (const roles of [
+    [targets!],
+    [targets!, fleet!],
+    [fleet!, targets!, hosts!],
+    [...genesis.roles, { name: 'payments', metadata: targets!.metadata }],
+  ]) {
+    expect(await client.create({ ...genesis, roles })).toMatchObject({ body: { code: 'metadata-missing' } });
+  }
+  expect(await client.create(genesis)).toMatchObject({ status: 201 });
+});
+
+test('several roles in one publish take effect together, or none does', async () => {
+  const { service, client, realm } = await startPayments();
+  await using _service = service;
+  const before = await client.file('metadata/timestamp.json');
+  const billing = realm.delegate('billing');
+  const secret = await realm.put('billing', 'key');
+  const stale = realm.draft('payments', { version: 1 });
+  expect(await client.publish(merged(merged(billing, secret), stale))).toMatchObject({ status: 409 });
+  expect(await client.file('metadata/timestamp.json')).toEqual(before);
+  // A role cannot come before the one that delegates it.
+  expect(await client.publish(merged(secret, billing))).toMatchObject({ body: { code: 'metadata-missing' } });
+  expect(await client.publish(merged(billing, secret))).toEqual({
+    status: 200,
+    body: { roles: { targets: 3, billing: 1 }, snapshot: 3, timestamp: 3 },
+  });
+  await client.verify(realm.genesis.root, service.clock.now(), ['billing', 'fleet', 'fleet-hosts']);
 });
 
 test('of two racing publishes exactly one wins', async () => {
@@ -59,7 +101,7 @@ test('of two racing publishes exactly one wins', async () => {
   expect(replies.map(({ status }) => status).sort()).toEqual([200, 409]);
   expect(replies.find(({ status }) => status === 409)?.body).toMatchObject({ code: 'conflict' });
   const winner = rivals[replies.findIndex(({ status }) => status === 200)]!;
-  expect(await client.file('metadata/2.payments.json')).toEqual(winner.metadata);
+  expect(await client.file('metadata/2.payments.json')).toEqual(winner.roles[0]!.metadata);
 });
 
 test('a restart keeps everything', async () => {
@@ -126,7 +168,7 @@ describe('freshness', () => {
     );
     expect(new Set(answers.map((answer) => Buffer.from(answer).toString())).size).toBe(1);
     const { timestamp } = await client.verify(realm.genesis.root, service.clock.now());
-    expect(timestamp?.role).toMatchObject({ version: 4, lease: 600 });
+    expect(timestamp?.role).toMatchObject({ version: 3, lease: 600 });
   });
 
   test('after weeks of silence the snapshot is renewed too', async () => {
@@ -134,7 +176,7 @@ describe('freshness', () => {
     await using _service = service;
     service.clock.advance(20 * DAY);
     const { snapshot } = await client.verify(realm.genesis.root, service.clock.now(), ['payments']);
-    expect(snapshot?.role.version).toBe(4);
+    expect(snapshot?.role.version).toBe(3);
   });
 
   test('under an expired root the service says what ran out', async () => {
@@ -150,10 +192,12 @@ test('a namespace whose delegation got another key takes its next version from t
   const { service, client, realm } = await startPayments();
   await using _service = service;
   const heir = makeSigner();
-  const roles = [
-    { name: 'payments', keyids: [heir.keyid], threshold: 1, terminating: true, paths: ['payments/*'] },
-  ];
-  const delegations = { keys: { [heir.keyid]: ed25519KeyJson(heir.publicHex) }, roles };
+  const old = object(realm.role('targets').raw['delegations'], 'delegations');
+  const roles = (old['roles'] as readonly JsonObject[]).map((role) =>
+    role['name'] === 'payments' ? { ...role, keyids: [heir.keyid] } : role,
+  );
+  const keys = { ...object(old['keys'], 'keys'), [heir.keyid]: ed25519KeyJson(heir.publicHex) };
+  const delegations = { keys, roles };
   expect(await client.publish(realm.adopt(realm.draft('targets', { delegations })))).toMatchObject({
     status: 200,
   });
@@ -199,20 +243,39 @@ describe('HTTP', () => {
     [`metadata/${'9'.repeat(300)}.json`, 400, 'request-malformed'],
     ['targets/payments/db@1', 404, 'not-found'],
     ['targets/payments%2Fx/db@1', 404, 'not-found'],
+    ['targets/fleet-hosts/web-1', 404, 'not-found'],
+    ['targets/fleet-hosts%2F..%2Fpayments/db@1', 404, 'not-found'],
+    ['targets/2.root.json/', 404, 'not-found'],
+    ['echo/', 400, 'request-malformed'],
+    [`echo/${'g'.repeat(64)}`, 400, 'request-malformed'],
+    [`echo/${'0'.repeat(65)}`, 400, 'request-malformed'],
   ])('GET %s: %i %s', async (path, status, code) => {
-    await using service = await startTestService();
-    const response = await service.client.get(path);
+    const { service, client } = await startPayments();
+    await using _service = service;
+    const response = await client.get(path);
     expect([response.status, await response.json()]).toMatchObject([status, { code }]);
+  });
+
+  test("each answer tells the service's time", async () => {
+    const { service, client } = await startPayments();
+    await using _service = service;
+    service.clock.advance(-DAY);
+    for (const path of ['health', 'metadata/timestamp.json', 'nothing', 'receipts']) {
+      const { headers } = await client.get(path);
+      expect(Math.abs(Date.parse(headers.get('date') ?? '') - service.clock.now())).toBeLessThan(1000);
+    }
   });
 
   test('only JSON is taken', async () => {
     await using service = await startTestService();
-    const response = await fetch(`${service.client.url}/v1/publish`, {
-      method: 'POST',
-      body: 'role=payments',
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    expect(await service.client.post('publish', 'role=payments', form)).toMatchObject({
+      status: 415,
+      body: { code: 'media-type-unsupported' },
     });
-    expect([response.status, await response.json()]).toMatchObject([415, { code: 'media-type-unsupported' }]);
-    const empty = await fetch(`${service.client.url}/v1/publish`, { method: 'POST' });
-    expect([empty.status, await empty.json()]).toMatchObject([400, { code: 'json-invalid' }]);
+    expect(await service.client.post('publish', '')).toMatchObject({
+      status: 400,
+      body: { code: 'json-invalid' },
+    });
   });
 });

@@ -10,6 +10,7 @@ import type { Change } from '../../../service/store/store.ts';
 class Source implements NewsSource {
   revision = 1;
   asked: (number | undefined)[] = [];
+  readonly hosts = new Map([['kid', 'web-1']]);
   #listener: (change: Change) => void = () => undefined;
 
   news(since: number | undefined): ReturnType<NewsSource['news']> {
@@ -25,8 +26,12 @@ class Source implements NewsSource {
     return { [Symbol.dispose]: () => undefined };
   }
 
-  move(): void {
-    this.#listener({ revision: ++this.revision, keys: [] });
+  members(): ReturnType<NewsSource['members']> {
+    return Promise.resolve({ byKid: this.hosts });
+  }
+
+  move(...keys: readonly string[]): void {
+    this.#listener({ revision: ++this.revision, keys });
   }
 }
 
@@ -64,7 +69,7 @@ function make(): { source: Source; fanOut: FanOut; tick: () => void } {
 test('streams at the same revision share one event, read and encoded once', async () => {
   const { source, fanOut } = make();
   const sinks = [new Sink(), new Sink(), new Sink()];
-  for (const sink of sinks) fanOut.subscribe(sink, 1);
+  for (const sink of sinks) fanOut.subscribe(sink, 'kid', 1);
   await turn();
   source.asked = [];
   source.move();
@@ -78,7 +83,7 @@ test('streams at the same revision share one event, read and encoded once', asyn
 test('commits that come while an event is prepared are merged into the next', async () => {
   const { source, fanOut } = make();
   const sink = new Sink();
-  fanOut.subscribe(sink, undefined);
+  fanOut.subscribe(sink, 'kid', undefined);
   for (let i = 0; i < 5; i++) source.move();
   await turn();
   expect(sink.chunks.length).toBeLessThan(3);
@@ -88,8 +93,8 @@ test('commits that come while an event is prepared are merged into the next', as
 test('a slow stream is dropped; the others go on', async () => {
   const { source, fanOut } = make();
   const [slow, quick] = [new Sink(true), new Sink()];
-  fanOut.subscribe(slow, 1);
-  fanOut.subscribe(quick, 1);
+  fanOut.subscribe(slow, 'kid', 1);
+  fanOut.subscribe(quick, 'kid', 1);
   await turn();
   source.move();
   await turn();
@@ -101,8 +106,8 @@ test('a slow stream is dropped; the others go on', async () => {
 test('a slow stream is dropped by keep-alives too', async () => {
   const { fanOut, tick } = make();
   const [slow, quick] = [new Sink(true), new Sink()];
-  fanOut.subscribe(slow, 1);
-  fanOut.subscribe(quick, 1);
+  fanOut.subscribe(slow, 'kid', 1);
+  fanOut.subscribe(quick, 'kid', 1);
   await turn();
   tick();
   expect(slow.destroyed).toBe(true);
@@ -112,23 +117,48 @@ test('a slow stream is dropped by keep-alives too', async () => {
 test('there is room for a bounded number of streams', async () => {
   const { fanOut } = make();
   const sinks = [new Sink(), new Sink(), new Sink()];
-  for (const sink of sinks) fanOut.subscribe(sink, undefined);
+  for (const sink of sinks) fanOut.subscribe(sink, 'kid', undefined);
   expect(() => fanOut.checkRoom()).toThrow(expect.objectContaining({ code: 'streams-exhausted' }));
   sinks[0]!.destroy();
   await turn();
   expect(() => fanOut.checkRoom()).not.toThrow();
 });
 
+test('a stream of a host that is gone is cut, and gets nothing of the change', async () => {
+  const { source, fanOut } = make();
+  source.hosts.set('other', 'web-2');
+  const [gone, kept] = [new Sink(), new Sink()];
+  fanOut.subscribe(gone, 'other', 1);
+  fanOut.subscribe(kept, 'kid', 1);
+  await turn();
+  source.hosts.delete('other');
+  source.move('2.payments.json');
+  await turn();
+  expect(gone.destroyed).toBe(false);
+  source.move('2.fleet.json');
+  await turn();
+  expect([gone.destroyed, gone.chunks.at(-1)]).toMatchObject([true, expect.stringMatching(/^id: 2\n/)]);
+  expect(kept.chunks.at(-1)).toMatch(/^id: 3\n/);
+});
+
+test('a host that was removed before its stream was served gets nothing', async () => {
+  const { fanOut } = make();
+  const sink = new Sink();
+  fanOut.subscribe(sink, 'stranger', undefined);
+  await turn();
+  expect([sink.destroyed, sink.chunks]).toEqual([true, []]);
+});
+
 test('a stream that closed before it was served is not kept', () => {
   const { fanOut } = make();
-  fanOut.subscribe(new Sink().destroy(), undefined);
+  fanOut.subscribe(new Sink().destroy(), 'kid', undefined);
   expect(fanOut.size).toBe(0);
 });
 
 test('disposing of it ends every stream', async () => {
   const { fanOut } = make();
   const sink = new Sink();
-  fanOut.subscribe(sink, undefined);
+  fanOut.subscribe(sink, 'kid', undefined);
   fanOut[Symbol.dispose]();
   await turn();
   expect(sink.writableEnded).toBe(true);

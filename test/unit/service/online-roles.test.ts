@@ -12,8 +12,8 @@ async function begin(lease: number): Promise<{ keys: Parameters<typeof nextState
   const keys = { snapshot: makeSigner(), timestamp: makeSigner() };
   const online = { snapshot: keys.snapshot.publicHex, timestamp: keys.timestamp.publicHex };
   const { genesis } = await TestRealm.make(online, { now: NOW, lease });
-  const file = { name: 'targets', version: 1, bytes: genesis.targets };
-  return { keys, set: nextState(trustRoot(genesis.root), keys, [file], lease, NOW) };
+  const files = genesis.roles.map(({ name, metadata }) => ({ name, version: 1, bytes: metadata }));
+  return { keys, set: nextState(trustRoot(genesis.root), keys, files, lease, NOW) };
 }
 
 describe('timestamp', () => {
