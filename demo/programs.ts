@@ -127,14 +127,21 @@ export async function joinFleet(
 ): Promise<void> {
   const config = await writeDaemonConfig(places);
   const pool = pools.flatMap((each) => ['--pool', each]);
-  const { invitation } = (await lapse(places, ['host', 'invite', ...pool])) as unknown as {
-    readonly invitation: string;
+  const { invite } = (await lapse(places, ['host', 'invite', ...pool])) as unknown as {
+    readonly invite: string;
   };
   const join = [bin('lapsed'), 'join', '--config', config, '--name', name];
   const [program, ...rest] = on(CPUS.host, join);
   const child = spawn(program, rest, { stdio: ['pipe', 'ignore', 'pipe'] });
-  child.stdin.end(`${invitation}\n`);
-  const [errors] = await Promise.all([text(child.stderr), once(child, 'exit'), approve(places, clock, name)]);
+  child.stdin.end(`${invite}\n`);
+  const ended = Promise.all([text(child.stderr), once(child, 'exit')]);
+  try {
+    await approve(places, clock, name);
+  } catch (error) {
+    child.kill();
+    throw error;
+  }
+  const [errors] = await ended;
   if (child.exitCode !== 0) throw new Error(`lapsed join failed: ${errors.trim()}`);
 }
 
