@@ -1,6 +1,6 @@
 // Where a passphrase comes from: `--passphrase-fd N`, a descriptor that is read to the end of its first line, or the
 // terminal, without echo. Never argv and never the environment. It stays in Buffers, which are zeroed at the end.
-import { readSync } from 'node:fs';
+import { readSync, readlinkSync } from 'node:fs';
 import type { Clock } from '../clock.ts';
 import { ClientError } from '../errors.ts';
 import { askHidden } from './terminal.ts';
@@ -102,6 +102,7 @@ function checked(typed: Buffer | 'given-up' | 'too-long'): Buffer {
  * descriptor is asked again.
  */
 async function readFirstLine(descriptor: number, clock: Clock): Promise<Buffer> {
+  refuseOwn(descriptor);
   const line = Buffer.alloc(MOST_BYTES + 1);
   const end = clock.boot() + WAIT_MS;
   let length = 0;
@@ -119,6 +120,21 @@ async function readFirstLine(descriptor: number, clock: Clock): Promise<Buffer> 
     throw tooLong();
   } finally {
     line.fill(0);
+  }
+}
+
+/** A number that nobody opened may be one that Node uses itself: what such a descriptor holds is no passphrase. */
+function refuseOwn(descriptor: number): void {
+  if (!linkOf(descriptor).startsWith('anon_inode:')) return;
+  throw new ClientError('passphrase-missing', `cannot read descriptor ${descriptor}: nobody opened it`);
+}
+
+function linkOf(descriptor: number): string {
+  try {
+    return readlinkSync(`/proc/self/fd/${descriptor}`);
+  } catch {
+    // Not open at all, which the first read will say.
+    return '';
   }
 }
 

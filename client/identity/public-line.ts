@@ -19,9 +19,9 @@ export function formatPublicLine({ signing, decryption }: PublicKeys): string {
   return `${PREFIX}${Buffer.concat([keys, checksum(keys)]).toString('base64url')}`;
 }
 
-/** Whether a text is meant as a public line, and not as a name. */
+/** Whether a text is meant as a public line, whole or not: no name is as long. */
 export function isPublicLine(text: string): boolean {
-  return LINE.test(text);
+  return text.startsWith(PREFIX) && text.length > 63;
 }
 
 /** White space around it is forgiven. @throws ClientError public-line-invalid */

@@ -1,40 +1,37 @@
 // Replays the transcripts beside it (*.txt) with the real programs: each against a fresh lapse-service, in a fresh
-// directory, as shell commands. In expected output `…` stands for anything within a line, and alone for any lines;
-// `[exit N]` is the exit code, 0 when it is not there. Standard error is shown where standard output is.
+// directory. `$ ` begins a command of the shell, `lapse> ` a line of one `lapse shell` that lives as long as the transcript
+// (starting Node for each command is what takes the time). In expected output `…` stands for anything within a line, and
+// alone for any lines; `[exit N]` is the exit code, 0 when it is not there. Standard error is shown where standard output is.
 import { spawn } from 'node:child_process';
+import type { ChildProcessWithoutNullStreams } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
-import { systemClock } from '../../../client/clock.ts';
-import { httpTransport } from '../../../client/transport.ts';
-import { TrustStore } from '../../../client/trust-store.ts';
-import { Updater } from '../../../client/updater.ts';
-import { Keyring } from '../../../daemon/vault/keyring.ts';
-import { decrypt } from '../../../daemon/vault/opener.ts';
-import type { RealmId } from '../../../manifest/names.ts';
-import { associatedData, paddedBytes, valueRange } from '../../../manifest/realm/envelope.ts';
-import type { VersionContext } from '../../../manifest/realm/envelope.ts';
-import { liveVersions } from '../../../manifest/realm/succession.ts';
+import { openAll } from '../../support/cli-host.ts';
 
-const BIN = join(import.meta.dirname, '../../../bin');
+const ROOT = join(import.meta.dirname, '../../..');
+const BIN = join(ROOT, 'bin');
 const transcripts = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.txt'));
 
 interface Step {
+  readonly prompt: string;
   readonly command: string;
   readonly expected: string;
 }
 
 function parse(transcript: string): readonly Step[] {
-  const [, ...blocks] = transcript.split(/^\$ /m);
+  const [, ...blocks] = transcript.split(/^(?=\$ |lapse> )/m);
   return blocks.map((block) => {
-    const [command = '', ...lines] = block.split('\n');
+    const [line = '', ...lines] = block.split('\n');
+    const prompt = line.startsWith('$ ') ? '$ ' : 'lapse> ';
     return {
-      command,
+      prompt,
+      command: line.slice(prompt.length),
       expected: lines
-        .filter((line) => !line.startsWith('# '))
+        .filter((each) => !each.startsWith('# '))
         .join('\n')
         .trim(),
     };
@@ -49,61 +46,51 @@ function pattern(expected: string): RegExp {
   return new RegExp(`^${source}$`);
 }
 
-/** A directory with a service, where `lapse` finds its realm in `operator`. */
+/** What the shell answers to a word that it does not know: then it has answered everything before. */
+const ASKED = 'that-is-all';
+const ANSWERED = `error: unknown command '${ASKED}'\n(lapse --help shows what there is)\n[exit 2]\n`;
+
+/** A directory with a service, where `lapse` finds its realm in `operator`, and `host` is a host without a file system. */
 class Stage implements AsyncDisposable {
   readonly directory = mkdtempSync(join(tmpdir(), 'lapse-cli-'));
-  readonly #service = spawn(join(BIN, 'lapse-service'), [
-    '--data',
-    join(this.directory, 'store'),
-    '--listen',
-    '127.0.0.1:0',
-  ]);
-  #url = '';
+  readonly #service: ChildProcessWithoutNullStreams;
+  readonly env: Record<string, string>;
+  #shell: ChildProcessWithoutNullStreams | undefined;
+
+  private constructor(service: ChildProcessWithoutNullStreams) {
+    this.#service = service;
+    mkdirSync(join(this.directory, '.bin'));
+    const host = `exec ${join(ROOT, 'node_modules/.bin/node')} ${join(ROOT, 'test/support/cli-host.ts')} "$@"`;
+    writeFileSync(join(this.directory, '.bin/host'), `#!/bin/sh\n${host}\n`, { mode: 0o755 });
+    this.env = {
+      PATH: `${join(this.directory, '.bin')}:${BIN}:/usr/bin:/bin`,
+      HOME: this.directory,
+      LAPSE_REALM: 'operator',
+      SERVICE: String(service.pid),
+      XDG_RUNTIME_DIR: this.directory,
+    };
+  }
 
   static async make(): Promise<Stage> {
-    const stage = new Stage();
-    const [line] = (await once(stage.#service.stdout, 'data', { signal: AbortSignal.timeout(15_000) })) as [
-      Buffer,
-    ];
-    stage.#url = /http:\S+/.exec(line.toString())![0];
+    const data = mkdtempSync(join(tmpdir(), 'lapse-cli-service-'));
+    const stage = new Stage(spawn(join(BIN, 'lapse-service'), ['--data', data, '--listen', '127.0.0.1:0']));
+    stage.env['STORE'] = data;
+    const [line] = (await once(stage.#service.stdout, 'data', { signal: AbortSignal.timeout(15_000) })) as [Buffer];
+    const [, url = '', pin = ''] = /on (https:\S+) pin (\S+)/.exec(line.toString()) ?? [];
+    stage.env['URL'] = url;
+    stage.env['PIN'] = pin;
+    stage.env['AT'] = `--service ${url} --pin ${pin} --no-passphrase`;
     return stage;
   }
 
-  /** What the hosts of the pool would read: every live version of every secret. */
-  async values(): Promise<readonly string[]> {
-    const clock = systemClock();
-    const transport = httpTransport(this.#url, clock);
-    const anchor = readFileSync(join(this.directory, 'operator/root.json'));
-    const trust = (realm: RealmId): TrustStore => new TrustStore(join(this.directory, 'host'), realm);
-    const updater = await Updater.open(anchor, trust, transport, clock);
-    const keyring = await Keyring.read([join(this.directory, 'operator/pools/default.x25519')]);
-    const { secrets } = await updater.refresh();
-    const live = [...secrets.values()]
-      .flatMap((of) => [...of.values()])
-      .flatMap((secret) =>
-        liveVersions(secret).map((version) => ({ ...secret, ...version, realm: updater.realm })),
-      );
-    return Promise.all(
-      live.map(async (version) => {
-        const file = version.path.replace('/', `/${version.sha256}.`);
-        const envelope = await transport.target(file, version.length);
-        return open(envelope, await keyring.unwrap(version.keys, version), version).toString();
-      }),
-    );
+  step({ prompt, command }: Step): Promise<string> {
+    return prompt === '$ ' ? this.run(command) : this.ask(command);
   }
 
   async run(command: string): Promise<string> {
-    const { directory: cwd } = this;
-    const env = {
-      PATH: `${BIN}:/usr/bin:/bin`,
-      HOME: cwd,
-      LAPSE_REALM: 'operator',
-      URL: this.#url,
-      SERVICE: String(this.#service.pid),
-    };
     const child = spawn('sh', ['-c', `exec 2>&1\n${command}`], {
-      cwd,
-      env,
+      cwd: this.directory,
+      env: this.env,
       stdio: ['ignore', 'pipe', 'inherit'],
       timeout: 20_000,
     });
@@ -114,21 +101,47 @@ class Stage implements AsyncDisposable {
     return `${output.trimEnd()}${code === 0 ? '' : `\n[exit ${code ?? 'by a signal'}]`}`.trim();
   }
 
+  /** One line of the shell, and everything that it says. */
+  async ask(line: string): Promise<string> {
+    this.#shell ??= spawn('sh', ['-c', 'exec lapse shell 2>&1'], { cwd: this.directory, env: this.env });
+    const { stdin, stdout } = this.#shell;
+    stdin.write(`${line}\n${ASKED}\n`);
+    let said = '';
+    const late = AbortSignal.timeout(20_000);
+    while (!said.endsWith(ANSWERED)) {
+      const [chunk] = (await once(stdout, 'data', { signal: late })) as [Buffer];
+      said += chunk.toString();
+    }
+    return said.slice(0, -ANSWERED.length).trim();
+  }
+
   /** Everything that the programs wrote. */
   files(): readonly Buffer[] {
-    return ['operator', 'store']
-      .flatMap((name) => readdirSync(join(this.directory, name), { withFileTypes: true, recursive: true }))
+    return [join(this.directory, 'operator'), this.env['STORE'] ?? '']
+      .flatMap((path) => readdirSync(path, { withFileTypes: true, recursive: true }))
       .filter((entry) => entry.isFile())
       .map((entry) => readFileSync(join(entry.parentPath, entry.name)));
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    if (this.#service.exitCode === null && this.#service.signalCode === null) {
-      const ended = once(this.#service, 'exit');
-      this.#service.kill('SIGKILL');
+    for (const entry of readdirSync(this.directory, { withFileTypes: true, recursive: true })) {
+      if (entry.name === 'pid') kill(Number(readFileSync(join(entry.parentPath, entry.name), 'utf8')));
+    }
+    for (const child of [this.#shell, this.#service]) {
+      if (!child || child.exitCode !== null || child.signalCode !== null) continue;
+      const ended = once(child, 'exit');
+      child.kill('SIGKILL');
       await ended;
     }
-    rmSync(this.directory, { recursive: true });
+    for (const path of [this.directory, this.env['STORE'] ?? '']) rmSync(path, { recursive: true, force: true });
+  }
+}
+
+function kill(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch {
+    // It was stopped by the transcript.
   }
 }
 
@@ -138,9 +151,12 @@ test.for(transcripts)('%s', { timeout: 90_000 }, async (name) => {
   const values = steps.flatMap(({ command }) => /printf %s (\S+)/.exec(command)?.[1] ?? []);
   expect(steps.length).toBeGreaterThan(0);
   await using stage = await Stage.make();
-  for (const { command, expected } of steps) {
-    const said = await stage.run(command);
-    if (!pattern(expected).test(said)) expect(`$ ${command}\n${said}`).toBe(`$ ${command}\n${expected}`);
+  for (const step of steps) {
+    const said = await stage.step(step);
+    const { prompt, command, expected } = step;
+    if (!pattern(expected).test(said)) {
+      expect(`${prompt}${command}\n${said}`).toBe(`${prompt}${command}\n${expected}`);
+    }
     for (const value of values) expect(said, 'a value was printed').not.toContain(value);
   }
   if (values.length === 0) return;
@@ -153,40 +169,35 @@ test.for(transcripts)('%s', { timeout: 90_000 }, async (name) => {
     ).toBe(false);
 });
 
-function open(envelope: Uint8Array, key: Uint8Array, context: VersionContext): Buffer {
-  const plain = Buffer.alloc(paddedBytes(envelope.length));
-  decrypt({ key, context: associatedData(context), envelope, plain });
-  return plain.subarray(...valueRange(plain));
-}
-
-test('what was generated is shown nowhere', { timeout: 60_000 }, async () => {
+test('what was generated is shown nowhere, and a host of the pool reads it', { timeout: 60_000 }, async () => {
   await using stage = await Stage.make();
   let said = '';
   for (const command of [
-    'lapse init --service $URL',
+    'lapse init $AT',
+    'lapse host invite > line && lapsed join --name web-1 --state web-1 --no-wait < line && lapse host approve --yes',
     'lapse namespace add payments',
-    'printf %s first | lapse secret put payments/db',
-    'lapse rotate payments/db --generate 24',
-    'lapse --json rotate payments/db --generate 24',
+    'printf %s first | lapse secret put payments/db --no-wait',
+    'lapse rotate payments/db --generate 24 --no-wait',
+    'lapse --json rotate payments/db --generate 24 --no-wait',
     'lapse --json secret show payments/db',
     'lapse --json status',
   ]) {
     said += await stage.run(command);
   }
   expect(said).not.toContain('[exit');
-  const values = await stage.values();
-  expect(values).toEqual([expect.stringMatching(/^.{24}$/), expect.stringMatching(/^.{24}$/), 'first']);
-  for (const value of values.slice(0, 2)) {
+  const opened = [...(await openAll(join(stage.directory, 'web-1'))).values()].map((value) => value?.toString());
+  expect(opened).toEqual([expect.stringMatching(/^.{24}$/), expect.stringMatching(/^.{24}$/), 'first']);
+  for (const value of opened.slice(0, 2)) {
     expect(said).not.toContain(value);
-    expect(stage.files().some((file) => file.includes(value))).toBe(false);
+    expect(stage.files().some((file) => file.includes(value ?? ''))).toBe(false);
   }
 });
 
 test('a value on stdin is neither on the command line nor in the environment', async () => {
   await using stage = await Stage.make();
-  await stage.run('lapse init --service $URL && lapse namespace add payments');
-  const env = { PATH: '/usr/bin:/bin', HOME: stage.directory, LAPSE_REALM: 'operator' };
-  const child = spawn(join(BIN, 'lapse'), ['secret', 'put', 'payments/db'], { cwd: stage.directory, env });
+  await stage.run('lapse init $AT && lapse namespace add payments');
+  const { directory: cwd, env } = stage;
+  const child = spawn(join(BIN, 'lapse'), ['secret', 'put', 'payments/db'], { cwd, env });
   const ended = once(child, 'exit') as Promise<[number]>;
   child.stdin.write('correct-horse');
   const shown = ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${child.pid}/${file}`, 'latin1'));

@@ -1,5 +1,14 @@
 // Passphrases from a descriptor: the first line and not a byte more, from files, pipes, and pipes that do not block.
-import { closeSync, mkdtempSync, openSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  mkdtempSync,
+  openSync,
+  readFileSync,
+  readdirSync,
+  readlinkSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { spawn } from 'node:child_process';
 import { text } from 'node:stream/consumers';
 import { tmpdir } from 'node:os';
@@ -45,6 +54,19 @@ test.for([
 
 test('a descriptor that is not open: passphrase-missing', async () => {
   await expect(new Passphrases(987_654, systemClock()).known('me')).rejects.toMatchObject({
+    code: 'passphrase-missing',
+  });
+});
+
+test('a descriptor that nobody opened, and Node uses itself: passphrase-missing', async () => {
+  const own = readdirSync('/proc/self/fd').find((name) => {
+    try {
+      return readlinkSync(`/proc/self/fd/${name}`).startsWith('anon_inode:');
+    } catch {
+      return false;
+    }
+  });
+  await expect(new Passphrases(Number(own), systemClock()).known('me')).rejects.toMatchObject({
     code: 'passphrase-missing',
   });
 });

@@ -36,5 +36,6 @@ test.for([
 
 test('a name is no line', () => {
   expect(isPublicLine(line)).toBe(true);
-  expect(isPublicLine('lapse1')).toBe(false);
+  expect(isPublicLine(line.slice(0, -1))).toBe(true);
+  expect(isPublicLine(`lapse1${'a'.repeat(57)}`)).toBe(false);
 });
