@@ -149,6 +149,8 @@ function receipt(): JsonObject {
   };
   const canonical = text(canonicalJson(payload));
   const saying = (change: Record<string, Json>): string => jws(header, canonicalJson({ ...payload, ...change }), sign);
+  const escaped = (change: JsonObject): string =>
+    jws(header, JSON.stringify({ ...payload, ...change }), sign);
   const headed = (change: JsonObject, by = sign): string => jws({ ...header, ...change }, canonical, by);
   const { more: _, ...withoutMore } = payload;
   const good = jws(header, canonical, sign);
@@ -157,9 +159,9 @@ function receipt(): JsonObject {
     ['receipt-refused', 'of another realm', saying({ realm: '00'.repeat(32) })],
     ['receipt-refused', 'in the name of another host', saying({ host: 'web-2' })],
     ['receipt-refused', 'of another purpose', saying({ purpose: 'lapse-join' })],
-    ['receipt-refused', 'words that no terminal should print', saying({ boot: '\u001b[2J' })],
-    ['receipt-refused', 'a code that no terminal should print', saying({ failures: { a: '\u001b[2J' } })],
-    ['receipt-refused', 'a role that no terminal should print', saying({ failures: { '\u001b[2J': 'a' } })],
+    ['receipt-refused', 'words that no terminal should print', escaped({ boot: '\u001b[2J' })],
+    ['receipt-refused', 'a code that no terminal should print', escaped({ failures: { a: '\u001b[2J' } })],
+    ['receipt-refused', 'a role that no terminal should print', escaped({ failures: { '\u001b[2J': 'a' } })],
     ['metadata-malformed', 'sequence 0', saying({ sequence: 0 })],
     ['metadata-malformed', 'more than 64 names', saying({ withdrawn: Array<string>(65).fill('a/b@1') })],
     ['metadata-malformed', 'a role without its hash', saying({ roles: { payments: { version: 9 } } })],
