@@ -162,6 +162,8 @@ died_with() { # STATUS of the current one
       leave 0
       ;;
     dying,* | yielding,*) succeed ;;
+    # Under a hail of signals bash loses how a child ended, and says -1. Whatever is left is taken away.
+    ending,*,-1) give_up 0 "$PID ended" ;;
     ending,*) give_up "$1" "$PID ended with $1" ;;
     *,1) give_up 1 "$PID cannot go on" ;;
     starting,fresh,*) give_up 1 "$PID died with $1 before it was ready" ;;
