@@ -9,8 +9,14 @@ import type { Clock } from './clock.ts';
 import { ServiceError } from './errors.ts';
 import type { MemberList } from './members.ts';
 
-/** Unexpired tokens that are remembered: of one host, and of all. A host fetches each envelope with one. */
-export const TOKENS = { perHost: 16_384, all: 524_288 } as const;
+/** Unexpired tokens that are remembered: of one host, and of all. */
+export interface TokenLimits {
+  readonly perHost: number;
+  readonly all: number;
+}
+
+/** A host that starts fetches each envelope with a token of its own. */
+const TOKENS: TokenLimits = { perHost: 16_384, all: 524_288 };
 
 /** From the earliest moment at which a token may have been made to the last at which it passes, in milliseconds. */
 const LONGEST_MS = (TOKEN_LIFETIME_S + TOKEN_TOLERANCE_S) * 1000;
@@ -21,7 +27,7 @@ const SWEEP_MS = 10_000;
 export class Authentication implements Disposable {
   readonly #members: MemberList;
   readonly #clock: Clock;
-  readonly #limits: typeof TOKENS;
+  readonly #limits: TokenLimits;
   readonly #since: number;
   /** By the host's key, then by `jti`: until when the token lives, in milliseconds since the epoch. */
   readonly #used = new Map<string, Map<string, number>>();
@@ -29,7 +35,7 @@ export class Authentication implements Disposable {
   #count = 0;
 
   /** Tokens from before `since`, in milliseconds since the epoch, may have been used. */
-  constructor(members: MemberList, clock: Clock, since: number, limits: typeof TOKENS = TOKENS) {
+  constructor(members: MemberList, clock: Clock, since: number, limits: TokenLimits = TOKENS) {
     this.#members = members;
     this.#clock = clock;
     this.#limits = limits;

@@ -187,9 +187,9 @@ export class EventStream implements Disposable {
         continue;
       }
       try {
-        const { done, value } = await this.#chunks.next();
-        if (done) return undefined;
-        this.#text += value;
+        const chunk = await this.#chunks.next();
+        if (chunk.done === true) return undefined;
+        this.#text += chunk.value;
       } catch (error) {
         // A stream that is cut, not ended.
         if ((error as NodeJS.ErrnoException).code === 'ECONNRESET') return undefined;
