@@ -3,8 +3,9 @@
 // next one goes on with what is there.
 import { createPublicKey } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
-import { access, link, mkdir, open, rm } from 'node:fs/promises';
+import { access, mkdir, open, rename, rm } from 'node:fs/promises';
 import { join } from 'node:path';
+import { alone } from '../../client/file-lock.ts';
 import { createKeyFile, readKeyFile } from '../../client/key-file.ts';
 import type { KeyType } from '../../client/key-file.ts';
 import { publicHalf } from '../../manifest/realm/pool-key.ts';
@@ -13,6 +14,10 @@ import type { RecipientKey, SigningKey } from '../../manifest/realm/recipient.ts
 import { DaemonError } from '../errors.ts';
 
 const FILES = { signing: ['host.ed25519', 'ed25519'], encryption: ['host.x25519', 'x25519'] } as const;
+
+/** Two runs at once end with the same keys. */
+const LOCK = 'keys.lock';
+const PATIENCE_MS = 10_000;
 
 export interface HostKeyPair {
   readonly signingKey: KeyObject;
@@ -44,27 +49,22 @@ export async function readHostKeys(state: string): Promise<HostKeyPair> {
 export async function ensureHostKeys(state: string): Promise<HostKeyPair> {
   try {
     await mkdir(state, { recursive: true, mode: 0o700 });
-    for (const [name, type] of Object.values(FILES)) await ensure(state, name, type);
+    await alone(join(state, LOCK), PATIENCE_MS, async () => {
+      for (const [name, type] of Object.values(FILES)) await ensure(state, name, type);
+    });
   } catch (cause) {
     throw new DaemonError('host-unwritable', `cannot make this host's keys in ${state}`, { cause });
   }
   return readHostKeys(state);
 }
 
-/** The name appears with the whole key, and never stands for another one. */
+/** The name appears with the whole key. */
 async function ensure(state: string, name: string, type: KeyType): Promise<void> {
   const path = join(state, name);
   if (await exists(path)) return;
-  const draft = `${path}.${process.pid}.new`;
-  await rm(draft, { force: true });
-  await createKeyFile(draft, type);
-  try {
-    await link(draft, path);
-  } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'EEXIST') throw error;
-  } finally {
-    await rm(draft);
-  }
+  await rm(`${path}.new`, { force: true });
+  await createKeyFile(`${path}.new`, type);
+  await rename(`${path}.new`, path);
   await using directory = await open(state);
   await directory.sync();
 }

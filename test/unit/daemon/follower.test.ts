@@ -7,6 +7,7 @@ import { afterAll, afterEach, beforeEach, describe, expect, test, vi } from 'vit
 import { TrustStore } from '../../../client/trust-store.ts';
 import { Updater } from '../../../client/updater.ts';
 import { Follower } from '../../../daemon/follower.ts';
+import type { FollowerParts } from '../../../daemon/follower.ts';
 import { Keyring } from '../../../daemon/host/keyring.ts';
 import { Leases } from '../../../daemon/leases.ts';
 import { entitlementOf, wantsOf } from '../../../daemon/entitlement.ts';
@@ -27,6 +28,7 @@ let service: MemoryService;
 let updater: Updater;
 let leases: Leases;
 let follower: Follower;
+let parts: FollowerParts;
 let ending: AbortController;
 let running: Promise<void>;
 let keyring: Keyring;
@@ -94,9 +96,8 @@ beforeEach(async () => {
   const { encryptionKey } = host;
   const { id: realm } = service.realm;
   keyring = new Keyring({ realm, encryptionKey, transport: service, onChange: () => undefined });
-  follower = new Follower({
-    ...{ self: host, updater, transport: service, keyring, serving, leases, clock, log },
-  });
+  parts = { self: host, updater, transport: service, keyring, serving, leases, clock, log };
+  follower = new Follower(parts);
   running = follower.run(ending.signal);
   await calm();
 });
@@ -149,6 +150,24 @@ test('pushed news is served at once, and renews nothing', async () => {
   push('1', await put());
   await calm();
   expect([served, end(), follower.streaming]).toEqual([2, before, true]);
+});
+
+test('the first renewal is not over by news, but by an answer to a nonce', async () => {
+  let isRenewed = false;
+  ending.abort();
+  await running;
+  service.gate = (file) => (file === 'echo' ? Promise.reject(new Error('no echo')) : Promise.resolve());
+  ending = new AbortController();
+  follower = new Follower(parts);
+  void follower.renewed.then(() => (isRenewed = true));
+  running = follower.run(ending.signal);
+  await calm();
+  push('1', await put());
+  await calm();
+  expect([served, isRenewed]).toEqual([2, false]);
+  service.gate = () => Promise.resolve();
+  await pass(2000);
+  expect(isRenewed).toBe(true);
 });
 
 test('when news came, was verified: told to whoever makes it take effect', async () => {
