@@ -48,6 +48,7 @@ export class Follower {
   #latest: { readonly state: RealmState; readonly entitlement: Entitlement } | undefined;
   #sentAt = 0;
   #streaming = false;
+  readonly #renewed = Promise.withResolvers<undefined>();
   readonly #untilRenewal = new Nap();
   #untilStream = new Nap();
 
@@ -57,6 +58,11 @@ export class Follower {
 
   get streaming(): boolean {
     return this.#streaming;
+  }
+
+  /** When leases were renewed for the first time, as far as they could be: news alone renews none. */
+  get renewed(): Promise<undefined> {
+    return this.#renewed.promise;
   }
 
   /** Why there is no news, or why it could not be saved. */
@@ -138,6 +144,7 @@ export class Follower {
     }
     if (isWhole(state) && isWhole(latest.state) && latest.entitlement.record)
       leases.renew(sentAt, leaseMs(timestamp));
+    this.#renewed.resolve(undefined);
   }
 
   /** From now to the next nonce. */

@@ -150,7 +150,7 @@ export async function runDaemon(
       // Nobody would ever tell it to go.
       using _alone = clock.every(ALONE_MS, () => held.beat());
       void follower.run(ending.signal);
-      await serving.settled;
+      await Promise.all([serving.settled, follower.renewed]);
       log.info('everything is loaded; serving when the other one has ended');
       held.ready();
       await held.go;
