@@ -122,8 +122,8 @@ export async function confirmAgain(context: Context, session: Session, change: C
   const wait = new Wait(context, session, change, publication, watch);
   if (receipts) {
     const hosts = awaitedHosts(session.state, change.namespace);
-    for (const receipt of (await newestReceipts(session, receipts.reader, hosts)).values())
-      wait.take(receipt);
+    for (const { receipt } of (await newestReceipts(session, receipts.reader, hosts)).values())
+      wait.take({ receipt });
     await wait.until(receipts);
   }
   return wait.outcome(receipts);
@@ -189,16 +189,17 @@ class Wait {
     done.abort();
   }
 
-  take({ receipt, at }: VerifiedReceipt): void {
+  take({ receipt, at }: Pick<VerifiedReceipt, 'receipt'> & { readonly at?: bigint }): void {
     const answer = this.#answers.get(receipt.host);
     if (!answer || answer.state === 'confirmed') return;
     const { role, namespace } = this.#change;
-    const ms = Math.max(0, this.#watch.since(at));
+    // A receipt that was stored before came at no time of this watch.
+    const came = at === undefined ? {} : { ms: Math.max(0, this.#watch.since(at)) };
     const code = receipt.failures.get(role) ?? receipt.failures.get(namespace);
     if (this.#isApplied(receipt.roles)) {
-      this.#answer({ host: receipt.host, state: 'confirmed', ms, effectUs: receipt.effectUs });
+      this.#answer({ host: receipt.host, state: 'confirmed', ...came, effectUs: receipt.effectUs });
     } else if (code !== undefined && answer.code !== code) {
-      this.#answer({ host: receipt.host, state: 'failed', ms, code });
+      this.#answer({ host: receipt.host, state: 'failed', ...came, code });
     }
   }
 
@@ -284,9 +285,10 @@ function summary({ verdict, hosts, json }: Outcome, { options, namespace }: Chan
   if (hosts.length === 0) return [`No host serves ${namespace} yet.`];
   if (!options.wait) return [`Not waited for ${counted(hosts.length, 'host')}: lapse receipts`];
   if (verdict !== 'confirmed') return [];
-  const { lastReceipt } = json['ms'] as { readonly lastReceipt: number };
+  const { lastReceipt } = json['ms'] as { readonly lastReceipt?: number };
+  const when = lastReceipt === undefined ? '' : ` after ${lastReceipt} ms`;
   return [
-    `Confirmed by ${hosts.length === 1 ? 'the one host' : `all ${hosts.length} hosts`} after ${lastReceipt} ms.`,
+    `Confirmed by ${hosts.length === 1 ? 'the one host' : `all ${hosts.length} hosts`}${when}.`,
   ];
 }
 
@@ -310,9 +312,10 @@ function verdictText(
   }
 }
 
-function hostLine({ host, state, ms = 0, effectUs = 0, code }: HostAnswer): string {
-  if (state === 'failed') return `  ${host}  does not verify it (${code ?? 'unknown'}), after ${ms} ms`;
-  return `  ${host}  confirmed after ${ms} ms, in effect ${effectUs / 1000} ms after it heard`;
+function hostLine({ host, state, ms, effectUs = 0, code }: HostAnswer): string {
+  const when = ms === undefined ? 'before' : `after ${ms} ms`;
+  if (state === 'failed') return `  ${host}  does not verify it (${code ?? 'unknown'}), ${when}`;
+  return `  ${host}  confirmed ${when}, in effect ${effectUs / 1000} ms after it heard`;
 }
 
 const MOST_NAMES = 20;

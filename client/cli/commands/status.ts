@@ -149,7 +149,7 @@ async function weaknesses(
     ...(alone.length > 0 ? [`One custodian alone can decrypt, and lose: ${alone.join(', ')}`] : []),
     ...(fleet?.custodians.length === 1 ? ["One custodian alone has the pools' keys"] : []),
     ...(noRevoker.length > 0 ? [`Without a revoker: ${noRevoker.join(', ')}`] : []),
-    ...(bare.length > 0 ? [`Without a passphrase: ${bare.join(', ')}; lapse identity passphrase NAME`] : []),
+    ...(bare.length > 0 ? [`Without a passphrase: ${bare.join(', ')}`] : []),
   ];
 }
 

@@ -52,34 +52,32 @@ const ANSWERED = `error: unknown command '${ASKED}'\n(lapse --help shows what th
 
 /** A directory with a service, where `lapse` finds its realm in `operator`, and `host` is a host without a file system. */
 class Stage implements AsyncDisposable {
-  readonly directory = mkdtempSync(join(tmpdir(), 'lapse-cli-'));
+  readonly directory: string;
   readonly #service: ChildProcessWithoutNullStreams;
   readonly env: Record<string, string>;
   #shell: ChildProcessWithoutNullStreams | undefined;
 
-  private constructor(service: ChildProcessWithoutNullStreams) {
+  private constructor(directory: string, service: ChildProcessWithoutNullStreams) {
+    this.directory = directory;
     this.#service = service;
-    mkdirSync(join(this.directory, '.bin'));
+    mkdirSync(join(directory, '.bin'));
     const host = `exec ${join(ROOT, 'node_modules/.bin/node')} ${join(ROOT, 'test/support/cli-host.ts')} "$@"`;
-    writeFileSync(join(this.directory, '.bin/host'), `#!/bin/sh\n${host}\n`, { mode: 0o755 });
+    writeFileSync(join(directory, '.bin/host'), `#!/bin/sh\n${host}\n`, { mode: 0o755 });
     this.env = {
-      PATH: `${join(this.directory, '.bin')}:${BIN}:/usr/bin:/bin`,
-      HOME: this.directory,
+      PATH: `${join(directory, '.bin')}:${BIN}:/usr/bin:/bin`,
+      HOME: directory,
       LAPSE_REALM: 'operator',
       SERVICE: String(service.pid),
-      XDG_RUNTIME_DIR: this.directory,
+      XDG_RUNTIME_DIR: directory,
     };
   }
 
   static async make(): Promise<Stage> {
-    const data = mkdtempSync(join(tmpdir(), 'lapse-cli-service-'));
-    const stage = new Stage(spawn(join(BIN, 'lapse-service'), ['--data', data, '--listen', '127.0.0.1:0']));
-    stage.env['STORE'] = data;
+    const directory = mkdtempSync(join(tmpdir(), 'lapse-cli-'));
+    const options = ['--data', join(directory, 'store'), '--listen', '127.0.0.1:0', '--http'];
+    const stage = new Stage(directory, spawn(join(BIN, 'lapse-service'), options));
     const [line] = (await once(stage.#service.stdout, 'data', { signal: AbortSignal.timeout(15_000) })) as [Buffer];
-    const [, url = '', pin = ''] = /on (https:\S+) pin (\S+)/.exec(line.toString()) ?? [];
-    stage.env['URL'] = url;
-    stage.env['PIN'] = pin;
-    stage.env['AT'] = `--service ${url} --pin ${pin} --no-passphrase`;
+    stage.env['URL'] = /http:\S+/.exec(line.toString())?.[0] ?? '';
     return stage;
   }
 
@@ -92,6 +90,8 @@ class Stage implements AsyncDisposable {
       cwd: this.directory,
       env: this.env,
       stdio: ['ignore', 'pipe', 'inherit'],
+      // No terminal: nobody can be asked.
+      detached: true,
       timeout: 20_000,
     });
     const [output, [code]] = await Promise.all([
@@ -103,7 +103,11 @@ class Stage implements AsyncDisposable {
 
   /** One line of the shell, and everything that it says. */
   async ask(line: string): Promise<string> {
-    this.#shell ??= spawn('sh', ['-c', 'exec lapse shell 2>&1'], { cwd: this.directory, env: this.env });
+    this.#shell ??= spawn('sh', ['-c', 'exec lapse shell 2>&1'], {
+      cwd: this.directory,
+      env: this.env,
+      detached: true,
+    });
     const { stdin, stdout } = this.#shell;
     stdin.write(`${line}\n${ASKED}\n`);
     let said = '';
@@ -117,8 +121,8 @@ class Stage implements AsyncDisposable {
 
   /** Everything that the programs wrote. */
   files(): readonly Buffer[] {
-    return [join(this.directory, 'operator'), this.env['STORE'] ?? '']
-      .flatMap((path) => readdirSync(path, { withFileTypes: true, recursive: true }))
+    return ['operator', 'store']
+      .flatMap((name) => readdirSync(join(this.directory, name), { withFileTypes: true, recursive: true }))
       .filter((entry) => entry.isFile())
       .map((entry) => readFileSync(join(entry.parentPath, entry.name)));
   }
@@ -133,7 +137,7 @@ class Stage implements AsyncDisposable {
       child.kill('SIGKILL');
       await ended;
     }
-    for (const path of [this.directory, this.env['STORE'] ?? '']) rmSync(path, { recursive: true, force: true });
+    rmSync(this.directory, { recursive: true, force: true });
   }
 }
 
@@ -173,7 +177,7 @@ test('what was generated is shown nowhere, and a host of the pool reads it', { t
   await using stage = await Stage.make();
   let said = '';
   for (const command of [
-    'lapse init $AT',
+    'lapse init --service $URL --no-passphrase',
     'lapse host invite > line && lapsed join --name web-1 --state web-1 --no-wait < line && lapse host approve --yes',
     'lapse namespace add payments',
     'printf %s first | lapse secret put payments/db --no-wait',
@@ -195,7 +199,7 @@ test('what was generated is shown nowhere, and a host of the pool reads it', { t
 
 test('a value on stdin is neither on the command line nor in the environment', async () => {
   await using stage = await Stage.make();
-  await stage.run('lapse init $AT && lapse namespace add payments');
+  await stage.run('lapse init --service $URL --no-passphrase && lapse namespace add payments');
   const { directory: cwd, env } = stage;
   const child = spawn(join(BIN, 'lapse'), ['secret', 'put', 'payments/db'], { cwd, env });
   const ended = once(child, 'exit') as Promise<[number]>;
