@@ -27,7 +27,7 @@ test.for([
   ['length-mismatch', { length: second.snapshot.length + 1 }],
   ['length-mismatch', { length: second.snapshot.length - 1, hashes: { sha256: sha256(second.snapshot) } }],
   ['hash-mismatch', { hashes: { sha256: ZERO } }],
-  ['hash-mismatch', { length: second.snapshot.length, hashes: { sha256: ZERO, sha512: ZERO } }],
+  ['hash-mismatch', { length: second.snapshot.length, hashes: { sha256: ZERO, sha512: ZERO + ZERO } }],
 ] as const)('a snapshot: %s, %j', ([code, meta]) => {
   expectRefused(
     updateTimestamp(trust(first), timestampNaming(meta), NOW),

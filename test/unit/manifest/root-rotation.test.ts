@@ -50,9 +50,9 @@ describe('refused', () => {
     ['the same version again', 'version-mismatch', files.root],
     ['version 0', 'metadata-malformed', resign(rootJson({ version: 0 }), KEYS.root)],
     [
-      'without consistent snapshots',
+      'a word about consistent snapshots that is none',
       'metadata-malformed',
-      resign(rootJson({ version: 2, consistent_snapshot: false }), KEYS.root),
+      resign(rootJson({ version: 2, consistent_snapshot: 'true' }), KEYS.root),
     ],
     [
       'without a timestamp role',
