@@ -1,5 +1,6 @@
 // Becomes the holder (fuse/hold/hold.sh), which keeps the device and starts the daemon under itself, again after a crash,
 // and the next one beside it on SIGHUP. The process stays the same one, so whoever started it supervises the holder.
+import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Config } from './config.ts';
 import { makeRunDirectory } from './engine/places.ts';
@@ -25,7 +26,8 @@ export function hold(config: Config, command: readonly string[]): never {
         ...process.execArgv,
         ...command,
       ],
-      process.env,
+      // Half of a server's start is compiling: the next one finds that done, where only its owner enters and on tmpfs.
+      { ...process.env, NODE_COMPILE_CACHE: join(run, 'compiled') },
     );
   } catch (cause) {
     throw new DaemonError('holder-failed', 'cannot start the holder; is bash installed?', { cause });

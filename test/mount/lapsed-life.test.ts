@@ -1,8 +1,8 @@
 // How lapsed starts, ends and fails: in time, with a clear word, and with nothing left behind.
 import { randomBytes } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, statSync, writeFileSync } from 'node:fs';
-import { join } from 'node:path';
+import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
@@ -76,6 +76,17 @@ describe('the end of lapsed', () => {
     }
     expect(await host.lapsed.ended()).toMatchObject({ code: 0, signal: null });
     expectNothingLeft(host);
+  });
+
+  it('what was compiled waits for the next server, where nobody else enters', async () => {
+    await host.startLapsed();
+    const run = dirname(host.places.control);
+    const compiled = (): number =>
+      readdirSync(join(run, 'compiled'), { recursive: true, withFileTypes: true }).filter((entry) =>
+        entry.isFile(),
+      ).length;
+    await expect.poll(compiled, { timeout: 10_000 }).toBeGreaterThan(100);
+    expect(statSync(run).mode & 0o777).toBe(0o700);
   });
 
   it('SIGTERM while it starts: the mount that it has made is taken away', async () => {
@@ -289,12 +300,12 @@ describe('lapsed and its service', () => {
     const web = await host.inWorkload('web');
     expect(await web.link('self')).toBe('w/web');
     expect(['ENOENT', 'EACCES']).toContain(await web.cat('self/db'));
-    host.startService();
+    await host.startService();
     await expect.poll(() => web.cat('self/db'), { timeout: 10_000 }).toBe(value);
 
     await host.stopService();
     const { lease: before } = await host.statusOf('a stream that is down', ({ stream }) => stream === 'down');
-    host.startService();
+    await host.startService();
     await host.statusOf('a new stream', ({ stream }) => stream === 'open');
     await host.statusOf('a longer lease', ({ lease }) => lease.remainingMs > before.remainingMs);
     const next = secretValue();
