@@ -58,9 +58,8 @@ function replaced(whole: Json, [step, ...deeper]: readonly number[], value: Json
   const key = keys[step % Math.max(1, keys.length)];
   if (key === undefined) return value;
   const inner = replaced((whole as JsonObject)[key] as Json, deeper, value);
-  return Array.isArray(whole)
-    ? whole.map((each: Json, i) => (String(i) === key ? inner : each))
-    : { ...whole, [key]: inner };
+  if (!Array.isArray(whole)) return { ...(whole as JsonObject), [key]: inner };
+  return (whole as readonly Json[]).with(Number(key), inner);
 }
 
 const asBytes = (value: Json): Uint8Array => utf8(JSON.stringify(value));

@@ -168,7 +168,7 @@ const withdrawals = fc.record({
 type Drawn = ReturnType<typeof withdrawals.generate>['value'];
 
 function drawn({ revokedThrough, singles, web, batch }: Drawn): JsonObject {
-  let edits = singles.reduce((raw, version) => withdrawVersion(raw, DB, version), {} as JsonObject);
+  let edits = singles.reduce<JsonObject>((raw, version) => withdrawVersion(raw, DB, version), {});
   if (revokedThrough > 0) edits = withdrawThrough(edits, DB, revokedThrough);
   if (web > 0) edits = withdrawGrant(edits, DB, WEB, web);
   return batch > 0 ? withdrawGrant(edits, DB, BATCH, batch) : edits;
