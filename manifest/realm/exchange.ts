@@ -6,7 +6,7 @@ import { parseJson } from '../json.ts';
 import { LIMITS } from '../limits.ts';
 import { array, hex, integer, object, string } from '../shape.ts';
 import { ManifestError } from '../errors.ts';
-import { encodeJoin, readJoin } from './invite.ts';
+import { readJoin } from './invite.ts';
 import type { JoinRequest } from './invite.ts';
 
 /** How many requests to join a service keeps. */
@@ -186,10 +186,6 @@ export function readStoredReceipt(value: Json): StoredReceipt {
     host: string(raw['host'], 'receipt.host'),
     jws: string(raw['jws'], 'receipt.jws'),
   };
-}
-
-export function encodeJoins(joins: readonly JoinRequest[]): JsonObject {
-  return { joins: joins.map(encodeJoin) };
 }
 
 export function parseJoins(body: Uint8Array): readonly JoinRequest[] {

@@ -3,7 +3,6 @@
 import type { FastifyInstance } from 'fastify';
 import { parseJson } from '../../manifest/json.ts';
 import { LIMITS } from '../../manifest/limits.ts';
-import { encodeJoins } from '../../manifest/realm/exchange.ts';
 import { readJoin } from '../../manifest/realm/invite.ts';
 import type { JoinDesk } from '../joins.ts';
 import type { Log } from '../log.ts';
@@ -16,7 +15,7 @@ export function joinRoutes(app: FastifyInstance, desk: JoinDesk, log: Log): void
   });
 
   app.get('/v1/joins', async (_request, reply) => {
-    reply.header('cache-control', 'no-store');
-    return encodeJoins(await desk.waiting());
+    const waiting = await desk.waiting();
+    return reply.type('application/json').header('cache-control', 'no-store').send(waiting);
   });
 }

@@ -8,21 +8,23 @@ const SCHEMA_VERSION = 1;
 const SCHEMA = `
   CREATE TABLE receipt (id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL, jws TEXT NOT NULL) STRICT;
   CREATE INDEX receipt_of_host ON receipt (host, id);
-  CREATE TABLE request (id TEXT PRIMARY KEY, body TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+  CREATE TABLE request (id TEXT PRIMARY KEY, name TEXT NOT NULL, keys TEXT NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
 `;
 
 /** Receipts that are kept of one host. */
 export const RECEIPTS_PER_HOST = 64;
 
-/** A request to join, as its host wrote it; `at` in milliseconds since the epoch. */
+/** A request to join: whose, with which keys, and as JSON; `at` in milliseconds since the epoch. */
 export interface StoredRequest {
   readonly id: string;
+  readonly name: string;
+  readonly keys: string;
   readonly body: string;
   readonly at: number;
 }
 
 type Sql = Readonly<
-  Record<'put' | 'trim' | 'after' | 'last' | 'ask' | 'asked' | 'evict' | 'answer', StatementSync>
+  Record<'put' | 'trim' | 'after' | 'last' | 'ask' | 'asked' | 'expire' | 'evict' | 'answer', StatementSync>
 >;
 
 /** Each method is durable when its promise resolves. @throws ServiceError store-failed */
@@ -43,8 +45,11 @@ export class Inbox {
       ),
       after: db.prepare('SELECT id, host, jws FROM receipt WHERE id > ? ORDER BY id LIMIT ?'),
       last: db.prepare('SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence'),
-      ask: db.prepare('INSERT OR IGNORE INTO request (id, body, at) VALUES (:id, :body, :at)'),
-      asked: db.prepare('SELECT id, body, at FROM request ORDER BY at'),
+      ask: db.prepare(
+        'INSERT OR IGNORE INTO request (id, name, keys, body, at) VALUES (:id, :name, :keys, :body, :at)',
+      ),
+      asked: db.prepare('SELECT id, name, keys, body, at FROM request WHERE at > ? ORDER BY at, rowid'),
+      expire: db.prepare('DELETE FROM request WHERE at <= ?'),
       evict: db.prepare(
         'DELETE FROM request WHERE id NOT IN (SELECT id FROM request ORDER BY at DESC, rowid DESC LIMIT ?)',
       ),
@@ -73,20 +78,21 @@ export class Inbox {
     return settle(() => Number(this.#sql.last.get()?.['last']));
   }
 
-  /** Keeps the newest `most` requests. @returns false, if one of that id is there */
-  putRequest({ id, body, at }: StoredRequest, most: number): Promise<boolean> {
+  /** Forgets those from up to `since`, and all but the newest `most`. @returns false, if one of that id is there */
+  putRequest(request: StoredRequest, since: number, most: number): Promise<boolean> {
     return settle(() =>
       transaction(this.#db, () => {
-        const isNew = this.#sql.ask.run({ id, body, at }).changes === 1;
+        this.#sql.expire.run(since);
+        const isNew = this.#sql.ask.run({ ...request }).changes === 1;
         if (isNew) this.#sql.evict.run(most);
         return isNew;
       }),
     );
   }
 
-  /** Oldest first. */
-  requests(): Promise<readonly StoredRequest[]> {
-    return settle(() => this.#sql.asked.all() as unknown as readonly StoredRequest[]);
+  /** Those that came after `since`, oldest first. */
+  requests(since: number): Promise<readonly StoredRequest[]> {
+    return settle(() => this.#sql.asked.all(since) as unknown as readonly StoredRequest[]);
   }
 
   dropRequests(ids: readonly string[]): Promise<void> {
