@@ -70,7 +70,7 @@ export class Disturbances {
       // A stream that has not noticed yet would be taken for the one to the next service.
       await watch.until('a stream that is down', ({ stream }) => stream === 'down');
       await sleep(AWAY_MS * Math.random());
-      host.startService();
+      await host.startService();
       const at = await watch.until('news from the service', ({ stream }) => stream === 'open');
       world.tell(at, 'the service is heard again');
     });

@@ -2,13 +2,15 @@
 // otherwise. The whole address space is searched, so both threads; the search must find what is there to be found.
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
-import { join } from 'node:path';
 import { afterAll, beforeAll, expect, it } from 'vitest';
 import { TrustStore } from '../../client/trust-store.ts';
-import { Keyring } from '../../daemon/vault/keyring.ts';
+import { Updater } from '../../client/updater.ts';
+import { httpTransport } from '../../client/transport.ts';
+import { systemClock } from '../../client/clock.ts';
+import { trustDirectory } from '../../daemon/host/host-file.ts';
+import { HostAuthorizer, readIdentity } from '../../daemon/host/identity.ts';
+import { Keyring } from '../../daemon/host/keyring.ts';
 import { parseSecretReference } from '../../manifest/names.ts';
-import { readSecrets } from '../../manifest/realm/secret.ts';
-import { currentRole } from '../../manifest/tuf/trusted-set.ts';
 import { lockedBytes } from '../../daemon/vault/arena.ts';
 import { Host, until } from '../support/lapsed.ts';
 import type { Probe } from '../support/lapsed-probe.ts';
@@ -130,17 +132,26 @@ it('plaintext is gone when nobody held a file open for the time it may linger', 
   expect(await web.cat('self/brief'), 'control: still served').toBe(value);
 });
 
-/** The data key of a secret's newest version, unwrapped with the host's own key from what the host trusts. */
+/** The data key of a secret's newest version, and the pool's key it hangs on: with the host's own keys, as it does itself. */
 async function dataKey(name: string): Promise<Buffer> {
-  const reference = parseSecretReference(`payments/${name}`);
-  const { realm } = await host.status();
-  const newest = await until('saved state with the secret', async () => {
-    const set = await new TrustStore(host.places.state, realm).load();
-    const role = set && currentRole(set, reference.namespace);
-    return role && readSecrets(role.role, reference.namespace).get(reference.name)?.newest;
+  const clock = systemClock();
+  const { state } = host.places;
+  const own = await readIdentity(state);
+  const transport = httpTransport(own.service, clock, new HostAuthorizer(own, clock));
+  const updater = await Updater.open({
+    anchor: own.anchor,
+    storeFor: (realm) => new TrustStore(trustDirectory(state), realm),
+    transport,
+    clock,
   });
-  const keyring = await Keyring.read([join(host.places.operator, 'pools', 'default.x25519')]);
-  return Buffer.from(await keyring.unwrap(newest.keys, { realm, ...reference, version: newest.version }));
+  const now = await updater.refresh();
+  const reference = parseSecretReference(`payments/${name}`);
+  const newest = now.secrets.get(reference.namespace)?.get(reference.name)?.newest;
+  const keyring = new Keyring({ ...own, transport, onChange: () => undefined });
+  const record = now.hosts.get(own.name);
+  keyring.follow(now, record, new Map());
+  const context = { realm: own.realm, ...reference, version: newest!.version };
+  return Buffer.from(await keyring.unwrap(newest!.keys, context, record!.pools));
 }
 
 it('a data key stands in the arena from when it came until it is revoked, and nowhere else', async () => {

@@ -253,7 +253,7 @@ describe('when the lease is over', () => {
     await expectAll([web.list('self')], 'db');
     expect(await web.link('self')).toBe('w/web');
 
-    host.startService();
+    await host.startService();
     await host.statusOf('lease', ({ lease }) => lease.holds);
     await expectAll([web.read(held), web.touch(), web.cat('self/db')], value);
   });

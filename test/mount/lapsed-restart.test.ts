@@ -43,7 +43,7 @@ beforeAll(async () => {
 
 afterEach(async ({ task }) => {
   if (task.result?.state === 'fail') print(host.lapsed.log.split('\n').slice(-60).join('\n'));
-  host.startService();
+  await host.startService();
   for (const reader of started.splice(0)) await reader[Symbol.asyncDispose]();
 });
 
@@ -148,7 +148,7 @@ describe('after a crash', () => {
       expect(await answer).toBe('EACCES');
     expect(await web.link('self'), 'it is known who asks').toBe('w/web');
 
-    host.startService();
+    await host.startService();
     await allSee(readers, () => 'ok', killed);
     expect(await web.read(held)).toBe(value);
     expect(await statHeld(held), 'the same file, with the same times').toBe(before);
@@ -235,7 +235,7 @@ describe("the dead-man's switch", () => {
       `${signal}, limit ${DEAD_AFTER_MS} ms: descriptor dead after ${descriptor} ms, mapping after ${mapping} ms`,
     );
     expect(host.lapsed.server).not.toBe(server);
-    host.startService();
+    await host.startService();
     await allSee(readers, () => 'ok', sent);
     for (const reader of readers) await expectOnly(reader, 'ok', refusal(reader.kind));
   });
@@ -363,7 +363,7 @@ describe('a hand-over', () => {
     host.lapsed.signal('SIGHUP');
     await host.lapsed.said(/the next server \d+ was not ready within/, 1, HANG_MS);
     expect(host.lapsed.server).toBe(server);
-    host.startService();
+    await host.startService();
     await handOver();
     for (const reader of readers) await expectOnly(reader, 'ok');
   });

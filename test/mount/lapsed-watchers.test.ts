@@ -324,7 +324,7 @@ describe('when the server is replaced', () => {
     await host.stopService();
     await host.statusOf('end of the lease', ({ lease }) => !lease.holds);
     expect(await probe.cat('self/db')).toBe('EACCES');
-    host.startService();
+    await host.startService();
     await host.statusOf('lease', ({ lease }) => lease.holds);
     expect(await probe.cat('self/db')).toBe('1');
     await host.lapsed.end();

@@ -1,11 +1,13 @@
 // Changes many secrets of a namespace in one version of it, which the operator's command never does; and from this process,
 // so that a hundred changes take no hundred processes. Each resolves when the service has it.
-import { randomBytes } from 'node:crypto';
 import { systemClock } from '../../client/clock.ts';
+import { Identities } from '../../client/cli/identities.ts';
+import { mergeGrants, sealVersion } from '../../client/cli/new-version.ts';
+import { Output } from '../../client/cli/output.ts';
+import { Passphrases } from '../../client/cli/passphrase.ts';
 import { RealmDirectory } from '../../client/cli/realm-directory.ts';
-import { mergeGrants } from '../../client/cli/new-version.ts';
-import { NAMESPACE_DAYS, Session } from '../../client/cli/session.ts';
-import { fileSigner, readKeyFile } from '../../client/key-file.ts';
+import { Session, policyOf, secretsOf, targetsOf } from '../../client/cli/session.ts';
+import { Stopwatch } from '../../client/cli/stopwatch.ts';
 import type { Places } from '../../demo/programs.ts';
 import type { JsonObject } from '../../manifest/json.ts';
 import {
@@ -15,19 +17,16 @@ import {
   parseWorkload,
   targetPath,
 } from '../../manifest/names.ts';
-import type { Namespace, TargetPath } from '../../manifest/names.ts';
+import type { Namespace, SecretName, TargetPath } from '../../manifest/names.ts';
 import { addVersion, revokeThrough, revokeVersion, setGrants } from '../../manifest/realm/change.ts';
-import { sealEnvelope } from '../../manifest/realm/envelope.ts';
 import type { Grant } from '../../manifest/realm/grant.ts';
-import { wrapKey } from '../../manifest/realm/key-wrap.ts';
-import { firstTargets, nextVersion } from '../../manifest/realm/realm.ts';
+import type { ImportedRecipient } from '../../manifest/realm/recipient.ts';
 import type { Secret } from '../../manifest/realm/secret.ts';
-import { object } from '../../manifest/shape.ts';
-import { sha256, signMetadata } from '../../manifest/tuf/metadata.ts';
-import { currentRole } from '../../manifest/tuf/trusted-set.ts';
+import { sha256 } from '../../manifest/tuf/metadata.ts';
+
+type Secrets = ReadonlyMap<SecretName, Secret>;
 
 const clock = systemClock();
-const DAY_MS = 24 * 3600_000;
 
 export class Publisher {
   readonly #session: Session;
@@ -39,23 +38,31 @@ export class Publisher {
   }
 
   static async open(places: Places, namespace = 'payments'): Promise<Publisher> {
-    const session = await Session.open(new RealmDirectory(places.operator), clock);
+    const directory = new RealmDirectory(places.operator);
+    const identities = new Identities(directory, [], new Passphrases(undefined, clock), clock);
+    const { signal } = new AbortController();
+    const output = new Output(true);
+    const session = await Session.open({ clock, output, directory, identities, input: 'command', signal });
     return new Publisher(session, parseNamespace(namespace));
   }
 
   /** The next version of each, 64 at most; a secret that is new is granted to `workload`. */
   async put(values: ReadonlyMap<string, string>, workload: string): Promise<readonly TargetPath[]> {
     const paths: TargetPath[] = [];
-    const envelopes: Uint8Array[] = [];
-    await this.#publish(envelopes, async (targets, secrets) => {
-      const next = [...values].map(([text, value]) => this.#seal(text, value, secrets.get(text), workload));
+    const files: Uint8Array[] = [];
+    await this.#publish(async (targets, secrets) => {
+      const recipients = await this.#session.recipients(policyOf(this.#session.state, this.#namespace));
+      const next = [...values].map(([text, value]) => {
+        const name = parseSecretName(text);
+        return this.#seal(name, value, secrets.get(name), workload, recipients);
+      });
       let edited = targets;
       for (const { of, version, envelope } of await Promise.all(next)) {
-        envelopes.push(envelope);
+        files.push(envelope);
         paths.push(targetPath(this.#namespace, of.name, version.version));
         edited = addVersion(edited, of, version, clock.now());
       }
-      return edited;
+      return { targets: edited, files };
     });
     return paths;
   }
@@ -100,52 +107,51 @@ export class Publisher {
     change: (targets: JsonObject, secret: Secret) => JsonObject,
     when: Promise<unknown> = Promise.resolve(),
   ): Promise<void> {
-    return this.#publish([], async (targets, secrets) => {
+    return this.#publish(async (targets, secrets) => {
       let edited = targets;
-      for (const name of names) edited = change(edited, must(secrets.get(name), name));
+      for (const name of names) edited = change(edited, must(secrets.get(parseSecretName(name)), name));
       await when;
-      return edited;
+      return { targets: edited, files: [] };
     });
   }
 
   /** On top of what others have published meanwhile. */
-  async #publish(
-    envelopes: readonly Uint8Array[],
-    edit: (targets: JsonObject, secrets: ReadonlyMap<string, Secret>) => Promise<JsonObject>,
-  ): Promise<void> {
-    const { directory, transport, updater } = this.#session;
-    const { set, secrets } = await updater.refresh();
-    const role = currentRole(set, this.#namespace);
-    const edited = await edit(
-      object(role?.raw['targets'] ?? {}, 'targets'),
-      secrets.get(this.#namespace) ?? new Map<string, Secret>(),
-    );
-    const expires = clock.now() + NAMESPACE_DAYS * DAY_MS;
-    const signed = role
-      ? nextVersion(role, expires, { targets: edited })
-      : { ...firstTargets(expires), targets: edited };
-    const signer = fileSigner(await readKeyFile(directory.file('keys', 'operator.ed25519'), 'ed25519'));
-    await transport.publish({ role: this.#namespace, metadata: signMetadata(signed, [signer]), envelopes });
+  async #publish(edit: (targets: JsonObject, secrets: Secrets) => Promise<Edited>): Promise<void> {
+    const role = this.#namespace;
+    await this.#session.updater.refresh();
+    await this.#session.publish(new Stopwatch(clock), async (state) => {
+      const { targets, files } = await edit(targetsOf(state, role), secretsOf(state, role));
+      return { roles: [{ role, change: { targets } }], files };
+    });
   }
 
-  async #seal(text: string, value: string, secret: Secret | undefined, workload: string) {
+  async #seal(
+    name: SecretName,
+    value: string,
+    secret: Secret | undefined,
+    workload: string,
+    recipients: readonly ImportedRecipient[],
+  ) {
     const namespace = this.#namespace;
-    const of = { namespace, name: parseSecretName(text), secret };
     const version = (secret?.newestVersion ?? 0) + 1;
-    const context = { realm: this.#session.updater.realm, namespace, name: of.name, version };
-    const dataKey = randomBytes(32);
-    const envelope = sealEnvelope(Buffer.from(value), dataKey, randomBytes(24), context);
-    const wrapped = this.#session.recipients.map((recipient) => wrapKey(dataKey, recipient, context));
+    const context = { realm: this.#session.updater.realm, namespace, name, version };
+    const { envelope, keys } = await sealVersion(Buffer.from(value), context, recipients);
     const next = {
       version,
       length: envelope.length,
       sha256: sha256(envelope),
-      keys: await Promise.all(wrapped),
-      grants: secret?.grants ?? [rootOnly(workload, text)],
+      keys,
+      grants: secret?.grants ?? [rootOnly(workload, name)],
       overlapSeconds: secret?.overlapSeconds ?? 300,
+      whenStale: secret?.whenStale ?? 'deny',
     };
-    return { of, version: next, envelope };
+    return { of: { namespace, name, secret }, version: next, envelope };
   }
+}
+
+interface Edited {
+  readonly targets: JsonObject;
+  readonly files: readonly Uint8Array[];
 }
 
 function rootOnly(workload: string, file: string): Grant {

@@ -12,8 +12,8 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../client/clock.ts';
 import { callControl } from '../../daemon/control/client.ts';
-import { daemonStatus, lapse, launch, makePlaces, startService } from '../../demo/programs.ts';
-import type { Change, DaemonStatus, Places, Program } from '../../demo/programs.ts';
+import { daemonStatus, joinFleet, lapse, makePlaces, makeRealm, startService } from '../../demo/programs.ts';
+import type { Change, DaemonStatus, Places, Program, ServiceAt } from '../../demo/programs.ts';
 import { parseMountinfo } from '../../fuse/mountinfo.ts';
 import type { RealmId } from '../../manifest/names.ts';
 import { Cgroup } from './lapsed-cgroup.ts';
@@ -22,11 +22,28 @@ import { Probe, compileProbe } from './lapsed-probe.ts';
 const clock = systemClock();
 const bin = (program: string): string => fileURLToPath(new URL(`../../bin/${program}`, import.meta.url));
 
+export interface LeaseStatus {
+  readonly holds: boolean;
+  readonly remainingMs: number;
+}
+
+export interface Problem {
+  readonly code: string;
+  readonly message: string;
+}
+
 export interface Status extends DaemonStatus {
   readonly realm: RealmId;
   readonly stream: 'open' | 'down';
   readonly lastError: string | null;
-  readonly lease: { readonly holds: boolean; readonly remainingMs: number };
+  readonly host: string;
+  readonly membership: string;
+  readonly lease: LeaseStatus;
+  /** By namespace. */
+  readonly leases: Readonly<Record<string, LeaseStatus>>;
+  readonly receipts: { readonly pending: number; readonly lastError: string | null };
+  readonly alarms: readonly Problem[];
+  readonly problems: readonly Problem[];
   readonly workloads: readonly { readonly id: string; readonly workload: string }[];
   readonly files: readonly { readonly view: string; readonly file: string; readonly version: string }[];
   readonly vault: { readonly held: number; readonly open: number };
@@ -208,26 +225,29 @@ export class Host implements AsyncDisposable {
   readonly mount: string;
   #resources: AsyncDisposableStack;
   #service: Program;
-  readonly #url: string;
+  readonly at: ServiceAt;
   #lapsed: Lapsed | undefined;
   #launched = 0;
   readonly #newest = new Map<string, string>();
 
   private constructor(
     places: Places,
-    service: { program: Program; url: string },
+    service: { program: Program; at: ServiceAt },
     resources: AsyncDisposableStack,
   ) {
     this.places = places;
     this.mount = join(places.shared, 'fs');
     this.#service = service.program;
-    this.#url = service.url;
+    this.at = service.at;
     this.#resources = resources;
     resources.defer(() => this.stopService());
   }
 
-  /** With the realm and the namespace `payments`; `lapsed: false` leaves the daemon to the test. */
-  static async start({ lease = '60s', lapsed = true } = {}): Promise<Host> {
+  /**
+   * With the realm, the namespace `payments`, and this machine as its host; `lapsed: false` leaves the daemon to the test,
+   * `joined: false` also the joining.
+   */
+  static async start({ lease = '60s', lapsed = true, joined = true } = {}): Promise<Host> {
     await using stack = new AsyncDisposableStack();
     const work = await mkdtemp(join(tmpdir(), 'lapse-host-'));
     stack.defer(() => rm(work, { recursive: true }));
@@ -237,9 +257,10 @@ export class Host implements AsyncDisposable {
     const places = await makePlaces(work);
     const service = await startService(places, clock);
     const host = new Host(places, service, stack);
-    await host.lapse('init', '--service', service.url, '--lease', lease);
+    await makeRealm(places, service.at, lease);
     await host.lapse('namespace', 'add', 'payments');
-    if (lapsed) await host.startLapsed();
+    if (joined) await joinFleet(places, clock);
+    if (joined && lapsed) await host.startLapsed();
     host.#resources = stack.move();
     return host;
   }
@@ -269,7 +290,8 @@ export class Host implements AsyncDisposable {
   }
 
   async #publish(args: readonly string[], name: string, value: string): Promise<string> {
-    const { version } = await lapse(this.places, args, Buffer.from(value));
+    // What it waits for here is the effect, so that no test hangs on a host that it has stopped.
+    const { version } = await lapse(this.places, [...args, '--no-wait'], Buffer.from(value));
     const path = `payments/${name}@${version ?? 0}`;
     this.#newest.set(name, path);
     await this.effect(path, 'shown');
@@ -278,7 +300,7 @@ export class Host implements AsyncDisposable {
 
   /** Revokes it and waits until that is in effect here; nothing may succeed from then on. */
   async revoke(name: string): Promise<void> {
-    await this.lapse('revoke', `payments/${name}`, '--yes');
+    await this.lapse('revoke', `payments/${name}`, '--yes', '--no-wait');
     await this.effect(this.#newest.get(name) ?? '', 'withdrawn');
   }
 
@@ -327,9 +349,6 @@ export class Host implements AsyncDisposable {
   /** The text of a configuration: TOML writes these values as JSON does. */
   config(changes: ConfigChanges = {}): string {
     const usual = {
-      service: this.#url,
-      root: join(this.places.operator, 'root.json'),
-      pool_keys: [join(this.places.operator, 'pools', 'default.x25519')],
       state: this.places.state,
       mount: this.mount,
       control: this.places.control,
@@ -344,12 +363,10 @@ export class Host implements AsyncDisposable {
   }
 
   /** On the same address as before, unless it runs. */
-  startService(): void {
+  async startService(): Promise<void> {
     if (this.#service.running) return;
-    this.#service = launch(this.places, clock, 'lapse-service', [
-      bin('lapse-service'),
-      ...['--data', this.places.store, '--listen', new URL(this.#url).host],
-    ]);
+    const { program } = await startService(this.places, clock, { listen: new URL(this.at.url).host });
+    this.#service = program;
   }
 
   /** A process in a fresh control group that is registered as a workload. */

@@ -7,7 +7,7 @@ import type { RealmState } from '../../../client/reading.ts';
 import { TrustStore } from '../../../client/trust-store.ts';
 import { Updater } from '../../../client/updater.ts';
 import { entitlementOf, leaseLengths, wantsOf } from '../../../daemon/entitlement.ts';
-import type { Entitlement } from '../../../daemon/entitlement.ts';
+import type { Entitlement, Self } from '../../../daemon/entitlement.ts';
 import { parseNamespace, parsePoolName, parseSecretName } from '../../../manifest/names.ts';
 import { recipientsOf } from '../../../manifest/realm/fleet.ts';
 import { liveVersions } from '../../../manifest/realm/succession.ts';
@@ -41,7 +41,7 @@ beforeEach(async () => {
   state = () => updater.refresh();
 });
 
-const entitled = async (self: { name: never; kid: string } | TestHost = host): Promise<Entitlement> =>
+const entitled = async (self: Self = host): Promise<Entitlement> =>
   entitlementOf(await state(), self);
 
 const versions = ({ secrets }: Entitlement, namespace = PAYMENTS): readonly string[] =>
@@ -63,11 +63,7 @@ test('a member is entitled to the namespaces of its pools', async () => {
 describe('nobody else is entitled to anything', () => {
   test.for<[string, () => Promise<Entitlement>, string]>([
     ['a stranger', () => entitled({ name: 'db-1' as never, kid: host.kid }), 'host-unlisted'],
-    [
-      'a host of that name with other keys',
-      () => entitled({ name: host.name as never, kid: 'x' }),
-      'host-unlisted',
-    ],
+    ['a host of that name with other keys', () => entitled({ name: host.name, kid: 'x' }), 'host-unlisted'],
     [
       'one that was removed',
       async () => {

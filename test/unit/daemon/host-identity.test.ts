@@ -130,7 +130,7 @@ describe('a token', () => {
     const [a, b] = await Promise.all(tokens.map((token) => verifyHostToken(token, find, REALM, clock.now())));
     expect([a?.host, a?.jti === b?.jti]).toEqual(['web-1', false]);
     const other = parseRealmId('cd'.repeat(32));
-    await expect(verifyHostToken(tokens[0]!, find, other, clock.now())).rejects.toMatchObject({
+    await expect(verifyHostToken(tokens[0], find, other, clock.now())).rejects.toMatchObject({
       code: 'token-malformed',
     });
   });

@@ -29,7 +29,8 @@ let context: VersionContext;
 beforeEach(async () => {
   realm = await TestRealm.make({ snapshot: makeSigner().publicHex, timestamp: makeSigner().publicHex });
   ({ host } = await realm.join('web-1'));
-  [changes, asked, files] = [0, [], new Map()];
+  [changes, asked] = [0, []];
+  files = new Map<string, Uint8Array>();
   const target = (file: string): Promise<Uint8Array> => {
     asked.push(file);
     const bytes = files.get(file);
@@ -40,7 +41,7 @@ beforeEach(async () => {
     realm: realm.id,
     encryptionKey,
     transport: { target },
-    onChange: () => void changes++,
+    onChange: () => (changes += 1),
   });
   context = {
     realm: realm.id,
