@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import { connect } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
-import { JOINS, parseJoins, parseStoredReceipts, readStoredReceipt } from '../../manifest/realm/exchange.ts';
+import { parseJoins, parseStoredReceipts, readStoredReceipt } from '../../manifest/realm/exchange.ts';
 import type { StoredReceipts } from '../../manifest/realm/exchange.ts';
 import { encodeJoin, joinRequest } from '../../manifest/realm/invite.ts';
 import type { JoinRequest } from '../../manifest/realm/invite.ts';
