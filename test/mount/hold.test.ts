@@ -41,7 +41,7 @@ describe("the dead-man's switch", () => {
     await using descriptor = await Reader.file(reader, 'descriptor', hold.public, 'steady');
     await using mapping = await Reader.file(reader, 'mapping', hold.public, 'odd');
     const { pid } = hold;
-    await sleep(3 * LIMIT_MS);
+    await sleep(1.5 * LIMIT_MS);
     expect(hold.pid, 'a server without a fault is left alone').toBe(pid);
     for (const { lines } of [descriptor, mapping]) expect(lines).toEqual([expect.stringMatching(/ ok$/)]);
 

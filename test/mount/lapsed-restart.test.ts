@@ -193,7 +193,9 @@ describe('after a crash', () => {
   it('what was revoked meanwhile is never read again', async () => {
     const readers = await readersOf('gone', secretValue());
     const held = await web.open('self/gone');
-    const { stopped, published } = await meanwhile(() => host.lapse('revoke', 'payments/gone', '--yes'));
+    const { stopped, published } = await meanwhile(() =>
+      host.lapse('revoke', 'payments/gone', '--yes', '--no-wait'),
+    );
     const final = (kind: Kind): string => (kind === 'held' || kind === 'mapped' ? refusal(kind) : 'ENOENT');
     await allSee(readers, final, stopped);
     await host.statusOf('news', ({ lease }) => lease.holds);
@@ -213,7 +215,7 @@ describe('after a crash', () => {
     await host.put('turned', old, '--grant', 'web');
     const held = await web.open('self/turned');
     await using watcher = await Watcher.inotify(web, host.mount, 'w/web');
-    await meanwhile(() => lapse(host.places, ['rotate', 'payments/turned'], Buffer.from(fresh)));
+    await meanwhile(() => lapse(host.places, ['rotate', 'payments/turned', '--no-wait'], Buffer.from(fresh)));
     await expect.poll(() => web.cat('self/turned'), { timeout: HANG_MS }).toBe(fresh);
     expect(await watcher.upTo('w/web MODIFY turned')).toHaveLength(1);
     expect(await web.read(held)).toBe(old);
@@ -327,7 +329,7 @@ describe('a hand-over', () => {
     const readers = await readersOf('during', secretValue());
     const { server } = host.lapsed;
     host.lapsed.signal('SIGHUP');
-    await host.lapse('revoke', 'payments/during', '--yes');
+    await host.lapse('revoke', 'payments/during', '--yes', '--no-wait');
     await host.lapsed.serverAfter(server, HANG_MS);
     await expectDead(readers);
   });
