@@ -10,16 +10,15 @@ import { LIMITS } from '../manifest/limits.ts';
 import type { RealmId } from '../manifest/names.ts';
 import { NONCE_BYTES, checkEcho, confirms } from '../manifest/realm/echo.ts';
 import type { News } from '../manifest/realm/exchange.ts';
-import { FLEET, FLEET_HOSTS, delegatorOf, realmId, revokerOf } from '../manifest/realm/realm.ts';
 import {
-  currentRole,
-  currentSnapshot,
-  trustRoot,
-  updateRoot,
-  updateSnapshot,
-  updateTargets,
-  updateTimestamp,
-} from '../manifest/tuf/trusted-set.ts';
+  FLEET,
+  FLEET_HOSTS,
+  checkRealmRoot,
+  delegatorOf,
+  realmId,
+  revokerOf,
+} from '../manifest/realm/realm.ts';
+import { currentSnapshot, trustRoot } from '../manifest/tuf/trusted-set.ts';
 import type { TrustedSet } from '../manifest/tuf/trusted-set.ts';
 import type { Clock } from './clock.ts';
 import { ClientError } from './errors.ts';
@@ -27,6 +26,8 @@ import { NOTHING_READ, Reading } from './reading.ts';
 import type { RealmState, Wants } from './reading.ts';
 import type { Transport } from './transport.ts';
 import type { TrustStore } from './trust-store.ts';
+import { UpdateCycle } from './update-cycle.ts';
+import type { Fetch } from './update-cycle.ts';
 
 /** A state that the service confirmed, by an answer to a nonce, to be the newest. */
 export interface Renewed {
@@ -44,8 +45,6 @@ export interface UpdaterParts {
   /** Which namespaces to follow; all, when absent. Asked at each update, since policies and pools change. */
   readonly wants?: Wants;
 }
-
-type Fetch = (file: string, maxBytes: number) => Promise<Uint8Array>;
 
 /** How often a nonce is sent again because the realm moved meanwhile. */
 const ECHOES = 4;
@@ -98,11 +97,13 @@ export class Updater {
   refresh(): Promise<RealmState> {
     this.#refreshing ??= this.#inTurn(async () => {
       this.#refreshing = undefined;
-      const [set, newest] = await Promise.all([
-        this.#nextRoots(this.#state.set),
+      const cycle = this.#cycle(this.#fetch);
+      const [, newest] = await Promise.all([
+        cycle.roots(),
         this.#fetch('timestamp.json', LIMITS.timestampBytes),
       ]);
-      return this.#advance(updateTimestamp(set, newest, this.#clock.now()), this.#fetch);
+      await cycle.timestamp(newest);
+      return this.#advance(cycle);
     });
     return this.#refreshing;
   }
@@ -118,7 +119,7 @@ export class Updater {
       const echo = checkEcho(this.#state.set, await this.#transport.echo(nonce), nonce);
       if (confirms(echo, this.#state.set)) {
         // Looked at again, for below the timestamp something may have expired since, or failed for a passing reason.
-        const state = await this.#inTurn(() => this.#advance(this.#state.set, this.#fetch));
+        const state = await this.#inTurn(() => this.#advance(this.#cycle(this.#fetch)));
         if (confirms(echo, state.set)) return { state, sentAt };
       }
       await this.refresh();
@@ -132,9 +133,11 @@ export class Updater {
       const pushed = news.files.get(file);
       return pushed && pushed.length <= maxBytes ? pushed : this.#fetch(file, maxBytes);
     };
-    return this.#inTurn(() =>
-      this.#advance(updateTimestamp(this.#state.set, news.timestamp, this.#clock.now()), fetch),
-    );
+    return this.#inTurn(async () => {
+      const cycle = this.#cycle(fetch);
+      await cycle.timestamp(news.timestamp);
+      return this.#advance(cycle);
+    });
   }
 
   /**
@@ -161,29 +164,19 @@ export class Updater {
     return turn;
   }
 
-  /** TUF 1.0.34 §5.3: root N+1 until there is none. */
-  async #nextRoots(set: TrustedSet): Promise<TrustedSet> {
-    for (let i = 0; i < LIMITS.rootRotations; i++) {
-      try {
-        const next = `${set.root.role.version + 1}.root.json`;
-        set = updateRoot(set, await this.#transport.metadata(next, LIMITS.rootBytes));
-      } catch (error) {
-        if (error instanceof ClientError && error.code === 'not-found') break;
-        throw error;
-      }
-    }
-    return set;
+  #cycle(fetch: Fetch): UpdateCycle {
+    return new UpdateCycle(this.#state.set, { fetch, now: this.#clock.now() });
   }
 
   /** TUF 1.0.34 §5.5–§5.6, from the snapshot down to every role that is followed; the state moves once, at the end. */
-  async #advance(set: TrustedSet, fetch: Fetch): Promise<RealmState> {
-    const now = this.#clock.now();
+  async #advance(cycle: UpdateCycle): Promise<RealmState> {
+    checkRealmRoot(cycle.set.root.role);
     const failures = new Map<string, LapseError>();
-    set = await this.#snapshot(set, fetch, now);
-    set = await this.#role(set, 'targets', fetch, now);
+    await cycle.snapshot();
+    await this.#role(cycle, 'targets');
     const bring = async (role: string, failsAs: string): Promise<void> => {
       try {
-        if (!failures.has(delegatorOf(role))) set = await this.#role(set, role, fetch, now);
+        if (!failures.has(delegatorOf(role))) await this.#role(cycle, role);
       } catch (error) {
         if (!isLapseError(error)) throw error;
         failures.set(failsAs, error);
@@ -191,31 +184,20 @@ export class Updater {
     };
     await bring(FLEET, FLEET);
     await bring(FLEET_HOSTS, FLEET_HOSTS);
-    for (const namespace of this.#reading.followed(set)) {
+    for (const namespace of this.#reading.followed(cycle.set)) {
       await bring(namespace, namespace);
       await bring(revokerOf(namespace), namespace);
     }
+    const { set } = cycle;
     const moved = set !== this.#state.set || failures.size > 0 || this.#state.failures.size > 0;
     if (moved || !this.#isFresh) this.#state = this.#reading.read(set, failures);
     this.#isFresh = true;
     return this.#state;
   }
 
-  /** A snapshot that is current already is verified again when it has expired since, to be refused. */
-  async #snapshot(set: TrustedSet, fetch: Fetch, now: number): Promise<TrustedSet> {
-    const current = currentSnapshot(set);
-    if (current && current.role.expires > now) return set;
-    const version = set.timestamp?.role.snapshot.version ?? 0;
-    const bytes = current?.bytes ?? (await fetch(`${version}.snapshot.json`, LIMITS.snapshotBytes));
-    return updateSnapshot(set, bytes, now);
-  }
-
-  /** Brings one targets role up to the snapshot; one that the snapshot does not list yet has published nothing. */
-  async #role(set: TrustedSet, name: string, fetch: Fetch, now: number): Promise<TrustedSet> {
-    const meta = currentSnapshot(set)?.role.roles.get(name);
-    const current = currentRole(set, name);
-    if (!meta || (current && current.role.expires > now)) return set;
-    const bytes = current?.bytes ?? (await fetch(`${meta.version}.${name}.json`, LIMITS.targetsBytes));
-    return updateTargets(set, name, bytes, now, name === 'targets' ? 'root' : delegatorOf(name));
+  /** One that the snapshot does not list yet has published nothing. */
+  async #role(cycle: UpdateCycle, name: string): Promise<void> {
+    const isListed = currentSnapshot(cycle.set)?.role.roles.has(name) ?? false;
+    if (isListed) await cycle.role(name, name === 'targets' ? 'root' : delegatorOf(name));
   }
 }

@@ -37,6 +37,7 @@ export type ManifestCode =
   | 'hash-mismatch'
   | 'role-unknown'
   | 'role-vanished'
+  | 'search-too-long'
   | 'name-invalid'
   | 'path-outside-role'
   | 'secret-malformed'

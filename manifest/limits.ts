@@ -16,6 +16,11 @@ export const LIMITS = {
   rootRotations: 256,
   keysPerRole: 32,
   signatures: 64,
+  /** Roles that one targets role may delegate to, and paths or prefixes that one delegation may have. */
+  delegations: 32_768,
+  delegationPaths: 32_768,
+  /** Roles that one search for a target may ask (TUF 1.0.34 §5.6.7). */
+  visitedRoles: 64,
   namespaces: 1024,
   secretsPerNamespace: 10_000,
   grantsPerSecret: 256,

@@ -9,6 +9,7 @@ import { parseHostName, parsePoolName } from '../names.ts';
 import type { HostName, PoolName } from '../names.ts';
 import { array, formatInstant, instant, integer, object, string } from '../shape.ts';
 import { sha256 } from '../tuf/metadata.ts';
+import { sha256Of } from '../tuf/targets.ts';
 import type { TargetFile, Targets } from '../tuf/targets.ts';
 import type { Fleet } from './fleet.ts';
 import type { WrappedKey } from './jwe.ts';
@@ -46,7 +47,8 @@ export function readHosts(role: Targets): ReadonlyMap<HostName, HostRecord> {
   throw new ManifestError('fleet-malformed', 'fleet-hosts: two hosts have one signing key');
 }
 
-function readHost(path: string, { length, sha256, custom }: TargetFile): [HostName, HostRecord] {
+function readHost(path: string, file: TargetFile): [HostName, HostRecord] {
+  const { length, custom } = file;
   if (!path.startsWith(`${FLEET_HOSTS}/`)) {
     throw new ManifestError('path-outside-role', 'fleet-hosts may list fleet-hosts/HOST and nothing else');
   }
@@ -63,7 +65,7 @@ function readHost(path: string, { length, sha256, custom }: TargetFile): [HostNa
       encryption: readRecipientKey(raw['encryption'], `${path}.encryption`),
       pools: readPools(raw['pools'], `${path}.pools`),
       joined: instant(raw['joined'], `${path}.joined`),
-      keyring: { length, sha256 },
+      keyring: { length, sha256: sha256Of(file, path) },
     },
   ];
 }

@@ -4,14 +4,16 @@
 import type { Json, JsonObject } from '../json.ts';
 import { canonicalJson } from '../canonical-json.ts';
 import { ManifestError } from '../errors.ts';
+import { LIMITS } from '../limits.ts';
 import { parseNamespace, parseRealmId } from '../names.ts';
 import type { Namespace, RealmId } from '../names.ts';
 import { formatInstant, object } from '../shape.ts';
+import type { Delegation } from '../tuf/delegations.ts';
 import { ed25519KeyJson, keyId } from '../tuf/keys.ts';
 import { SPEC_VERSION, sha256 } from '../tuf/metadata.ts';
 import type { Verified } from '../tuf/metadata.ts';
 import type { Root, TopLevelRole } from '../tuf/root.ts';
-import type { Delegation, Targets } from '../tuf/targets.ts';
+import type { Targets } from '../tuf/targets.ts';
 import { policyJson, readPolicy } from './policy.ts';
 import type { Policy } from './policy.ts';
 
@@ -29,9 +31,16 @@ export const FLEET_HOSTS = 'fleet-hosts';
 
 /** sha256 of the canonical signed part of root 1. */
 export function realmId(firstRoot: Verified<Root>): RealmId {
+  checkRealmRoot(firstRoot.role);
   if (firstRoot.role.version !== 1)
     throw new ManifestError('version-mismatch', 'a realm id is computed from root 1');
   return parseRealmId(sha256(canonicalJson(firstRoot.raw)));
+}
+
+/** TUF allows repositories without consistent snapshots; a realm is none. @throws ManifestError metadata-malformed */
+export function checkRealmRoot({ consistentSnapshot }: Root): void {
+  if (consistentSnapshot) return;
+  throw new ManifestError('metadata-malformed', 'root: a realm uses consistent snapshots');
 }
 
 /** Root 1, unsigned; `expires` in milliseconds since the epoch. */
@@ -129,6 +138,9 @@ export interface NamespaceDelegation {
  */
 export function readRealm(targets: Verified<Targets>): ReadonlyMap<Namespace, NamespaceDelegation> {
   const { delegations } = targets.role;
+  if (delegations.size > 1 + 2 * LIMITS.namespaces) {
+    throw new ManifestError('metadata-malformed', `targets: more than ${LIMITS.namespaces} namespaces`);
+  }
   const fleet = delegations.get(FLEET);
   if (!fleet) throw new ManifestError('fleet-malformed', 'targets does not delegate to fleet');
   checkDelegation(fleet, `${FLEET_HOSTS}/*`, true);

@@ -25,7 +25,7 @@ export const NOTHING_WITHDRAWN: Withdrawal = { revokedThrough: 0, revoked: [], g
 
 /** @throws ManifestError revoker-exceeds and the readers' codes */
 export function readWithdrawals({ raw, role }: Verified<Targets>): Withdrawals {
-  if (role.targets.size > 0 || role.delegations.size > 0) {
+  if (role.targets.size > 0 || role.delegations.size > 0 || role.succinct) {
     throw new ManifestError(
       'revoker-exceeds',
       'a revoker takes back; it lists no files and delegates nothing',

@@ -11,6 +11,7 @@ import { LIMITS } from '../limits.ts';
 import { parseSecretReference } from '../names.ts';
 import type { Namespace, SecretName, TargetPath, Workload } from '../names.ts';
 import { array, instant, integer, object } from '../shape.ts';
+import { sha256Of } from '../tuf/targets.ts';
 import type { TargetFile, Targets } from '../tuf/targets.ts';
 import { parseGrants } from './grant.ts';
 import type { Grant } from './grant.ts';
@@ -134,7 +135,7 @@ function readLive({ version, path, file, custom }: Target): LiveVersion {
     readWrappedKey(value, `${path}.keys`),
   );
   if (keys.length === 0) throw bad(path, 'nobody can read it');
-  return { version, path, length: file.length, sha256: file.sha256, keys };
+  return { version, path, length: file.length, sha256: sha256Of(file, path), keys };
 }
 
 function readSuperseded(target: Target, floor: Floor): SupersededVersion {

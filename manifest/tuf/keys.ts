@@ -1,13 +1,14 @@
-// Public keys of TUF roles, and the check that a threshold of them signed. ed25519 only for now: an unknown key
-// type is kept but can never count, as TUF 1.0.34 §4.2 wants of keys that a client does not understand.
-import { createHash, createPublicKey, verify } from 'node:crypto';
-import type { KeyObject } from 'node:crypto';
+// Public keys of TUF roles, and the check that a threshold of them signed: ed25519, ecdsa-sha2-nistp256 and
+// rsassa-pss-sha256. A key of any other type or scheme is kept in the file but can never count, as TUF 1.0.34 §4.2 wants of
+// keys that a client does not understand; nor can a PEM that holds no key of its type.
+import { createHash } from 'node:crypto';
 import { canonicalJson } from '../canonical-json.ts';
 import { ManifestError } from '../errors.ts';
 import type { Json, JsonObject } from '../json.ts';
 import { LIMITS } from '../limits.ts';
 import { array, hex, integer, object, string } from '../shape.ts';
 import type { Where } from '../shape.ts';
+import { PublicKey } from './public-key.ts';
 
 /** Hexadecimal sha256 of the canonical key (TUF 1.0.34 §4.2). */
 export type KeyId = string;
@@ -16,12 +17,6 @@ export interface RoleKeys {
   readonly threshold: number;
   /** In the order of the metadata. A key id without a usable key is left out: it cannot sign. */
   readonly keys: ReadonlyMap<KeyId, PublicKey>;
-}
-
-export interface PublicKey {
-  /** What makes two keys the same, whatever ids they are listed under. */
-  readonly material: string;
-  readonly key: KeyObject;
 }
 
 export interface Signature {
@@ -47,13 +42,22 @@ export function parseKeys(value: Json | undefined, where: Where): ReadonlyMap<Ke
 }
 
 function parseKey(key: JsonObject, where: Where): PublicKey | undefined {
-  if (key['keytype'] !== 'ed25519' || key['scheme'] !== 'ed25519') return undefined;
-  const raw = hex(object(key['keyval'], `${where}.keyval`)['public'], `${where}.keyval.public`, 32);
-  const x = Buffer.from(raw, 'hex').toString('base64url');
-  return {
-    material: `ed25519:${raw}`,
-    key: createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' }),
-  };
+  const text = (): Json | undefined => object(key['keyval'], `${where}.keyval`)['public'];
+  switch (`${nameOf(key['keytype'])} ${nameOf(key['scheme'])}`) {
+    case 'ed25519 ed25519':
+      return new PublicKey('ed25519', hex(text(), `${where}.keyval.public`, 32));
+    case 'ecdsa ecdsa-sha2-nistp256':
+    case 'ecdsa-sha2-nistp256 ecdsa-sha2-nistp256':
+      return new PublicKey('ecdsa-sha2-nistp256', string(text(), `${where}.keyval.public`));
+    case 'rsa rsassa-pss-sha256':
+      return new PublicKey('rsassa-pss-sha256', string(text(), `${where}.keyval.public`));
+    default:
+      return undefined;
+  }
+}
+
+function nameOf(value: Json | undefined): string {
+  return typeof value === 'string' ? value : '';
 }
 
 /** Reads `{keyids, threshold}` against the keys that the same document lists. */
@@ -85,7 +89,9 @@ export function checkThreshold(
   const counted = new Set<string>();
   for (const { keyid, sig } of signatures) {
     const key = role.keys.get(keyid);
-    if (key && !counted.has(key.material) && verify(null, signed, key.key, sig)) counted.add(key.material);
+    const material = key?.material;
+    if (material === undefined || counted.has(material)) continue;
+    if (key?.verifies(signed, sig)) counted.add(material);
   }
   if (counted.size < role.threshold) {
     throw new ManifestError(
@@ -93,4 +99,11 @@ export function checkThreshold(
       `${roleName} needs ${role.threshold} valid signatures of its keys, ${counted.size} found`,
     );
   }
+}
+
+/** Whether two roles are signed by the same keys, whatever ids they are listed under, and as many of them. */
+export function sameKeys(a: RoleKeys, b: RoleKeys): boolean {
+  const materials = (role: RoleKeys): string =>
+    [...new Set([...role.keys.values()].flatMap((key) => key.material ?? []))].sort().join();
+  return a.threshold === b.threshold && materials(a) === materials(b);
 }

@@ -1,6 +1,6 @@
 // What every role's file has in common: `{signed, signatures}`, the type, the version, the expiry. A parsed file
 // keeps its raw `signed` member, so that what a newer writer added survives an edit, and its exact bytes.
-import { createHash } from 'node:crypto';
+import { hash } from 'node:crypto';
 import { canonicalJson } from '../canonical-json.ts';
 import { ManifestError } from '../errors.ts';
 import { parseJson } from '../json.ts';
@@ -61,12 +61,14 @@ export function parseSignedFile(bytes: Uint8Array, type: string, maxBytes: numbe
   return { bytes, raw, signatures, canonical: canonicalJson(raw) };
 }
 
-/** The length is left open: a signature of a key type that this version does not know spoils no file. */
+/** What is no hexadecimal, or of any length, verifies nothing: the signature of an unknown key type spoils no file. */
 function parseSignature(value: Json): Signature {
   const { keyid, sig } = object(value, 'signatures');
+  const text = string(sig, 'signatures.sig');
+  const isHex = /^([0-9a-f]{2})*$/i.test(text);
   return {
     keyid: string(keyid, 'signatures.keyid'),
-    sig: Buffer.from(hex(sig, 'signatures.sig'), 'hex'),
+    sig: isHex ? Buffer.from(text, 'hex') : new Uint8Array(),
   };
 }
 
@@ -77,25 +79,44 @@ export function parseHeader(raw: JsonObject, where: string): Header {
   };
 }
 
-/** What a parent role says of a file below it. Lengths in bytes. */
-export interface FileMeta {
-  readonly length?: number;
+/** The hashes of a file that are known here, in hexadecimal. */
+export interface Hashes {
   readonly sha256?: string;
+  readonly sha512?: string;
+  /** Only others were signed: nobody here can check them, so no bytes are ever taken for the file. */
+  readonly uncheckable?: true;
+}
+
+/** What a parent role says of a file below it. Lengths in bytes. */
+export interface FileMeta extends Hashes {
+  readonly length?: number;
 }
 
 export function parseFileMeta(value: JsonObject, where: string): FileMeta {
   return {
     ...(value['length'] === undefined ? {} : { length: integer(value['length'], `${where}.length`) }),
-    ...(value['hashes'] === undefined ? {} : { sha256: parseSha256(value['hashes'], `${where}.hashes`) }),
+    ...(value['hashes'] === undefined ? {} : parseHashes(value['hashes'], where)),
   };
 }
 
-/** Hashes without a sha256 are refused: nobody here could check them. */
-export function parseSha256(hashes: Json | undefined, where: string): string {
-  return hex(object(hashes, where)['sha256'], `${where}.sha256`, 32);
+/** One or more hashes, by the name of their function. */
+export function parseHashes(value: Json | undefined, where: string): Hashes {
+  const hashes = object(value, where);
+  const { sha256, sha512 } = hashes;
+  if (sha256 === undefined && sha512 === undefined) {
+    if (Object.keys(hashes).length > 0) return { uncheckable: true };
+    throw new ManifestError('metadata-malformed', `${where}.hashes: at least one is needed`);
+  }
+  return {
+    ...(sha256 === undefined ? {} : { sha256: hex(sha256, where, 32) }),
+    ...(sha512 === undefined ? {} : { sha512: hex(sha512, where, 64) }),
+  };
 }
 
-/** @throws ManifestError length-mismatch, hash-mismatch */
+/**
+ * A length, if one was signed, and every known hash that was signed.
+ * @throws ManifestError length-mismatch, hash-mismatch
+ */
 export function checkFile(bytes: Uint8Array, meta: FileMeta, what: string): void {
   if (meta.length !== undefined && bytes.length !== meta.length) {
     throw new ManifestError(
@@ -103,13 +124,22 @@ export function checkFile(bytes: Uint8Array, meta: FileMeta, what: string): void
       `${what} has ${bytes.length} bytes, ${meta.length} were signed`,
     );
   }
-  if (meta.sha256 !== undefined && sha256(bytes) !== meta.sha256) {
-    throw new ManifestError('hash-mismatch', `${what} is not the file whose sha256 was signed`);
+  if (meta.uncheckable || !hasHashes({ bytes, sha256: meta.sha256 && sha256(bytes) }, meta)) {
+    throw new ManifestError('hash-mismatch', `${what} is not the file whose hash was signed`);
   }
 }
 
+/** Whether bytes, whose sha256 is known where one was signed, are those that a parent's hashes name. */
+export function hasHashes(
+  file: { readonly bytes: Uint8Array; readonly sha256: string | undefined },
+  hashes: Hashes,
+): boolean {
+  if (hashes.sha256 !== undefined && file.sha256 !== hashes.sha256) return false;
+  return hashes.sha512 === undefined || hash('sha512', file.bytes) === hashes.sha512;
+}
+
 export function sha256(bytes: Uint8Array): string {
-  return createHash('sha256').update(bytes).digest('hex');
+  return hash('sha256', bytes);
 }
 
 /** Signs with one key; the private half stays with whoever made the function. */

@@ -1,5 +1,4 @@
 // The root role (TUF 1.0.34 §4.3): which keys, and how many of them, speak for each top-level role.
-import { ManifestError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { boolean, object } from '../shape.ts';
 import { parseKeys, parseRoleKeys } from './keys.ts';
@@ -11,14 +10,14 @@ export const TOP_LEVEL_ROLES = ['root', 'timestamp', 'snapshot', 'targets'] as c
 export type TopLevelRole = (typeof TOP_LEVEL_ROLES)[number];
 
 export interface Root extends Header {
+  /** Whether files bear their version or hash in their names (§6.2). */
+  readonly consistentSnapshot: boolean;
   readonly roles: Readonly<Record<TopLevelRole, RoleKeys>>;
 }
 
 export function parseRoot(bytes: Uint8Array): { file: Unverified; role: Root } {
   const file = parseMetadata(bytes, 'root', LIMITS.rootBytes);
-  if (!boolean(file.raw['consistent_snapshot'], 'root.consistent_snapshot')) {
-    throw new ManifestError('metadata-malformed', 'root: a realm uses consistent snapshots');
-  }
+  const consistent = file.raw['consistent_snapshot'];
   const keys = parseKeys(file.raw['keys'], 'root.keys');
   const raw = object(file.raw['roles'], 'root.roles');
   const role = (name: TopLevelRole): RoleKeys =>
@@ -27,6 +26,7 @@ export function parseRoot(bytes: Uint8Array): { file: Unverified; role: Root } {
     file,
     role: {
       ...parseHeader(file.raw, 'root'),
+      consistentSnapshot: consistent !== undefined && boolean(consistent, 'root.consistent_snapshot'),
       roles: {
         root: role('root'),
         timestamp: role('timestamp'),

@@ -4,9 +4,10 @@
 // The caller downloads, in this order: root N+1 until there is none, timestamp, snapshot, targets, then the
 // delegated roles it wants, each after the role that delegates to it. `now` is the update's fixed start time (§5.1), in milliseconds since the epoch.
 import { ManifestError } from '../errors.ts';
-import { checkThreshold } from './keys.ts';
+import { delegatedKeys, isStillDelegated } from './delegations.ts';
+import { checkThreshold, sameKeys } from './keys.ts';
 import type { RoleKeys } from './keys.ts';
-import { checkFile, sha256 } from './metadata.ts';
+import { checkFile, hasHashes, sha256 } from './metadata.ts';
 import type { Header, Unverified, Verified } from './metadata.ts';
 import { parseRoot } from './root.ts';
 import type { Root } from './root.ts';
@@ -111,6 +112,16 @@ export function updateSnapshot(set: TrustedSet, bytes: Uint8Array, now?: number)
 }
 
 /**
+ * The snapshot that this host held last, from its own disk: signed by root's keys, but perhaps no longer, or not yet, the
+ * one that the timestamp names. Unless it is, it only guards its successor against rollback (§5.5.5).
+ */
+export function recallSnapshot(set: TrustedSet, bytes: Uint8Array): TrustedSet {
+  const { file, role } = parseSnapshot(bytes);
+  checkThreshold('snapshot', set.root.role.roles.snapshot, file.signatures, file.canonical);
+  return { ...set, snapshot: verified(file, role) };
+}
+
+/**
  * §5.6: `targets` itself, or a role that the current `delegator` delegates to. `now` absent as for the timestamp.
  * @throws ManifestError role-unknown, metadata-missing and whatever the file itself is refused for
  */
@@ -148,10 +159,12 @@ export function currentRole(set: TrustedSet, name: string): VerifiedTargets | un
   return isNamed(role, currentSnapshot(set)?.role.roles.get(name)) ? role : undefined;
 }
 
-/** Whether a file is the one that its parent names: by version, and by hash where one was signed. */
+/** Whether a file is the one that its parent names: by version, and by length and hashes where they were signed. */
 function isNamed(file: Verified<Header> | undefined, meta: RoleMeta | undefined): boolean {
-  if (!file || !meta) return false;
-  return file.role.version === meta.version && file.sha256 === (meta.sha256 ?? file.sha256);
+  if (!file || !meta || meta.uncheckable) return false;
+  if (file.role.version !== meta.version || file.bytes.length !== (meta.length ?? file.bytes.length))
+    return false;
+  return hasHashes(file, meta);
 }
 
 /** What is held, less the roles that `delegator` gives other keys now, and what those delegated to in turn. */
@@ -160,7 +173,7 @@ function stillDelegated(
   delegator: string,
   next: Targets,
 ): Map<string, VerifiedTargets> {
-  const before = held.get(delegator)?.role.delegations;
+  const before = held.get(delegator)?.role;
   const kept = new Map(held);
   const forget = (name: string): void => {
     kept.delete(name);
@@ -168,8 +181,7 @@ function stillDelegated(
   };
   for (const [name, role] of held) {
     if (role.delegator !== delegator) continue;
-    const [old, now] = [before?.get(name), next.delegations.get(name)];
-    if (!old || !now || !sameKeys(old, now)) forget(name);
+    if (!before || !isStillDelegated(before, next, name)) forget(name);
   }
   return kept;
 }
@@ -180,7 +192,7 @@ function stillDelegated(
  */
 export function roleKeys(set: TrustedSet, name: string, delegator = 'targets'): RoleKeys {
   if (name === 'targets') return set.root.role.roles.targets;
-  const delegation = required(currentRole(set, delegator), delegator).role.delegations.get(name);
+  const delegation = delegatedKeys(required(currentRole(set, delegator), delegator).role, name);
   if (!delegation) throw new ManifestError('role-unknown', `${delegator} does not delegate to ${name}`);
   return delegation;
 }
@@ -189,19 +201,14 @@ function verified<Role>({ bytes, raw }: Unverified, role: Role): Verified<Role> 
   return { bytes, sha256: sha256(bytes), raw, role };
 }
 
-function roleMeta(set: TrustedSet, name: string): RoleMeta {
+/**
+ * What the current snapshot says of a targets role.
+ * @throws ManifestError role-unknown: it does not list it; metadata-missing: there is no current snapshot
+ */
+export function roleMeta(set: TrustedSet, name: string): RoleMeta {
   const meta = required(currentSnapshot(set), 'snapshot').role.roles.get(name);
   if (!meta) throw new ManifestError('role-unknown', `the snapshot does not list ${name}`);
   return meta;
-}
-
-function sameKeys(a: RoleKeys, b: RoleKeys): boolean {
-  const materials = (role: RoleKeys): string =>
-    [...role.keys.values()]
-      .map((key) => key.material)
-      .sort()
-      .join();
-  return a.threshold === b.threshold && materials(a) === materials(b);
 }
 
 function checkExpiry(name: string, role: Header, now: number): void {
