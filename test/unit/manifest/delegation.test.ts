@@ -113,6 +113,12 @@ describe('delegateNamespace', () => {
     expect(policies['payments']).toEqual((targets.raw['policies'] as JsonObject)['payments']);
   });
 
+  test('takes a namespace with a name that objects inherit', () => {
+    const name = parseNamespace('constructor');
+    const role = unsigned(nextVersion(targets, LATER, delegateNamespace(targets, name, terms)));
+    expect([...readRealm(role).keys()]).toEqual(['payments', 'constructor']);
+  });
+
   test('refuses a namespace that exists', () => {
     expect(codeOf(() => delegateNamespace(targets, PAYMENTS, terms))).toBe('name-invalid');
   });
