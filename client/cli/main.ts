@@ -150,4 +150,11 @@ async function evaluate(
   return exitCode();
 }
 
+// Whoever reads the output may go away (`| head -1`); what was begun is done all the same.
+for (const stream of [process.stdout, process.stderr]) {
+  stream.on('error', (error: NodeJS.ErrnoException) => {
+    if (error.code !== 'EPIPE') throw error;
+  });
+}
+
 process.exitCode = await alone(process.argv.slice(2));

@@ -1,13 +1,13 @@
 // A realm is one TUF repository. Its first root and targets, its id, and what `targets` delegates: `fleet`, and for each
 // namespace its role, a policy, and perhaps a revoker. Anything else in its delegations is refused: a stock client
 // would believe it, and nobody here would look at it.
-import type { Json, JsonObject } from '../json.ts';
+import type { JsonObject } from '../json.ts';
 import { canonicalJson } from '../canonical-json.ts';
 import { ManifestError } from '../errors.ts';
 import { LIMITS } from '../limits.ts';
 import { parseNamespace, parseRealmId } from '../names.ts';
 import type { Namespace, RealmId } from '../names.ts';
-import { formatInstant, object } from '../shape.ts';
+import { formatInstant, hex, object } from '../shape.ts';
 import type { Delegation } from '../tuf/delegations.ts';
 import { ed25519KeyJson, keyId } from '../tuf/keys.ts';
 import { SPEC_VERSION, sha256 } from '../tuf/metadata.ts';
@@ -103,27 +103,86 @@ export function delegateNamespace(
     throw new ManifestError('name-invalid', `the namespace ${namespace} exists already`);
   }
   const old = object(targets.raw['delegations'], 'targets.delegations');
+  const roles = [...(old['roles'] as readonly JsonObject[]), ...namespaceRoles(namespace, terms)];
+  return withNamespace(targets, namespace, terms, roles);
+}
+
+/**
+ * The members of `targets` that change when a namespace that exists gets other people or another policy. Keys that no
+ * role names any more are gone. Whoever publishes it has the roles signed again that the new keys did not sign.
+ * @throws ManifestError policy-malformed: a revoker never vanishes
+ */
+export function redelegateNamespace(
+  targets: Verified<Targets>,
+  namespace: Namespace,
+  terms: NamespaceTerms,
+): JsonObject {
+  const revoker = revokerOf(namespace);
+  if (terms.revokers.length === 0 && targets.role.delegations.has(revoker)) {
+    throw new ManifestError('policy-malformed', `${revoker}: a namespace that has a revoker keeps one`);
+  }
+  const old = object(targets.raw['delegations'], 'targets.delegations');
+  const roles = (old['roles'] as readonly JsonObject[]).flatMap((role) => {
+    if (role['name'] === revoker) return [];
+    return role['name'] === namespace ? namespaceRoles(namespace, terms) : [role];
+  });
+  return withNamespace(targets, namespace, terms, roles);
+}
+
+/** What `targets` says of a namespace now. @throws ManifestError role-unknown and the readers' codes */
+export function namespaceTerms(targets: Verified<Targets>, namespace: Namespace): NamespaceTerms {
+  const signers = targets.role.delegations.get(namespace);
+  const policy = readRealm(targets).get(namespace)?.policy;
+  if (!signers || !policy) {
+    throw new ManifestError('role-unknown', `targets does not delegate to ${namespace}`);
+  }
+  const revokers = targets.role.delegations.get(revokerOf(namespace));
+  const table = object(object(targets.raw['delegations'], 'targets.delegations')['keys'], 'keys');
+  const hexOf = (id: string): PublicHex =>
+    hex(object(object(table[id], id)['keyval'], id)['public'], `targets.delegations.keys.${id}`, 32);
+  return {
+    signers: [...signers.keys.keys()].map(hexOf),
+    threshold: signers.threshold,
+    revokers: [...(revokers?.keys.keys() ?? [])].map(hexOf),
+    policy,
+  };
+}
+
+/** A revoker stands right after its namespace. */
+function namespaceRoles(namespace: Namespace, terms: NamespaceTerms): readonly JsonObject[] {
   const revoker = revokerOf(namespace);
   const signatories = { signers: terms.revokers, threshold: 1 };
+  return [
+    delegation(namespace, `${namespace}/*`, terms),
+    ...(terms.revokers.length === 0
+      ? []
+      : [{ ...delegation(revoker, `${revoker}/*`, signatories), terminating: false }]),
+  ];
+}
+
+function withNamespace(
+  { raw }: Verified<Targets>,
+  namespace: Namespace,
+  terms: NamespaceTerms,
+  roles: readonly JsonObject[],
+): JsonObject {
+  const old = object(raw['delegations'], 'targets.delegations');
+  const named = new Set(roles.flatMap((role) => role['keyids'] as readonly string[]));
+  const keys = {
+    ...object(old['keys'], 'targets.delegations.keys'),
+    ...keyTable([...terms.signers, ...terms.revokers]),
+  };
+  const policies = object(raw['policies'] ?? {}, 'targets.policies');
+  const policy = Object.hasOwn(policies, namespace)
+    ? object(policies[namespace], `targets.policies.${namespace}`)
+    : {};
   return {
     delegations: {
       ...old,
-      keys: {
-        ...object(old['keys'], 'targets.delegations.keys'),
-        ...keyTable([...terms.signers, ...terms.revokers]),
-      },
-      roles: [
-        ...(old['roles'] as readonly Json[]),
-        delegation(namespace, `${namespace}/*`, terms),
-        ...(terms.revokers.length === 0
-          ? []
-          : [{ ...delegation(revoker, `${revoker}/*`, signatories), terminating: false }]),
-      ],
+      keys: Object.fromEntries(Object.entries(keys).filter(([id]) => named.has(id))),
+      roles,
     },
-    policies: {
-      ...object(targets.raw['policies'] ?? {}, 'targets.policies'),
-      [namespace]: policyJson(terms.policy),
-    },
+    policies: { ...policies, [namespace]: { ...policy, ...policyJson(terms.policy) } },
   };
 }
 
@@ -188,7 +247,7 @@ export function delegation(name: string, path: string, signatories: Signatories)
 }
 
 function roleKeysJson({ signers, threshold }: Signatories): { keyids: readonly string[]; threshold: number } {
-  return { keyids: signers.map((hex) => keyId(ed25519KeyJson(hex))), threshold };
+  return { keyids: signers.map((key) => keyId(ed25519KeyJson(key))), threshold };
 }
 
 export function keyTable(keys: readonly PublicHex[]): JsonObject {

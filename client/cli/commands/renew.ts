@@ -60,7 +60,8 @@ async function ageing({ state, identities, clock }: Session): Promise<readonly s
   return ordered(roles).slice(0, EXCHANGE_LIMITS.rolesPerPublish);
 }
 
-function again(state: RealmState, role: string, now: number): RoleEdit {
+/** The next version of a role as it is; a namespace takes over what its revoker took back meanwhile. */
+export function again(state: RealmState, role: string, now: number): RoleEdit {
   const secrets = state.secrets.get(role as Namespace);
   return { role, change: secrets ? { targets: catchUp(targetsOf(state, role), secrets.values(), now) } : {} };
 }

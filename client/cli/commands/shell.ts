@@ -117,7 +117,8 @@ async function evaluateLine(
       words instanceof Error
         ? new Output(json, surroundings.streams).failure(words)
         : await evaluate(words, surroundings);
-    const code = signal.aborted && exit !== EXIT.ok ? INTERRUPTED : exit;
+    // A command that was only waiting says more with its own code.
+    const code = signal.aborted && exit === EXIT.failed ? INTERRUPTED : exit;
     if (json) process.stdout.write(collected.document(code));
     else if (code !== EXIT.ok) process.stderr.write(`[exit ${code}]\n`);
     return code;
