@@ -20,6 +20,7 @@ import {
   withdrawalJson,
 } from '../manifest/realm/revoker.ts';
 import { array, boolean, object, string } from '../manifest/shape.ts';
+import { sha256 } from '../manifest/tuf/metadata.ts';
 import {
   currentRole,
   currentSnapshot,
@@ -41,7 +42,7 @@ const PATIENCE_MS = 10_000;
 /** How often a load begins anew because another process has saved meanwhile. */
 const MOST_LOADS = 100;
 /** What a store writes, whole or broken off; anything else in the directory is not its to remove. */
-const OWN = /^(trusted|(before|\d+)\.[a-z0-9-]+)\.json(\.new)?$/;
+const OWN = /^(trusted|(before-[0-9a-f]{16}|\d+)\.[a-z0-9-]+)\.json(\.new)?$/;
 
 export class TrustStore {
   readonly #directory: string;
@@ -91,8 +92,15 @@ export class TrustStore {
   async #replace(trusted: ReadonlyMap<string, Uint8Array>, memory: Memory): Promise<void> {
     const saved = await this.#saved();
     const names = [...trusted.keys()];
-    if (saved && isOlder(names, saved.files)) return;
-    const before = [...memory.predecessors].map(([role, bytes]) => [predecessorFile(role), bytes] as const);
+    const floors = joined(memory.floors, saved?.floors);
+    if (saved && isOlder(names, saved.files)) {
+      // Whoever comes late may still know of something that was taken back.
+      await this.#write(INDEX, Buffer.from(JSON.stringify(indexJson(this.#realm, { ...saved, floors }))));
+      return;
+    }
+    const before = [...memory.predecessors].map(
+      ([role, bytes]) => [predecessorFile(role, bytes), bytes] as const,
+    );
     const files = new Map([...trusted, ...before]);
     for (const [name, bytes] of files) {
       const isThere = (await this.#read(name))?.equals(bytes) ?? false;
@@ -100,8 +108,8 @@ export class TrustStore {
     }
     const index: Index = {
       files: names,
-      predecessors: [...memory.predecessors.keys()],
-      floors: joined(memory.floors, saved?.floors),
+      predecessors: before.map(([name]) => name),
+      floors,
       delegated: new Map([...(saved?.delegated ?? []), ...memory.delegated]),
     };
     await this.#write(INDEX, Buffer.from(JSON.stringify(indexJson(this.#realm, index))));
@@ -149,7 +157,11 @@ export class TrustStore {
 
   async #recall({ predecessors, floors, delegated }: Index): Promise<Memory> {
     const files = new Map<string, Uint8Array>();
-    for (const role of predecessors) files.set(role, await this.#required(predecessorFile(role)));
+    for (const file of predecessors) {
+      const role = /^before-[0-9a-f]{16}\.(.+)\.json$/.exec(file)?.[1];
+      if (role === undefined) throw this.#unreadable(`${file} is no predecessor's file`);
+      files.set(role, await this.#required(file));
+    }
     return { predecessors: files, floors, delegated };
   }
 
@@ -197,7 +209,6 @@ export class TrustStore {
 /** What the index holds: names of files, and the rest of the memory. */
 interface Index extends Omit<Memory, 'predecessors'> {
   readonly files: readonly string[];
-  /** Roles. */
   readonly predecessors: readonly string[];
 }
 
@@ -243,6 +254,7 @@ function filesOf(set: TrustedSet, failing: ReadonlySet<string>): ReadonlyMap<str
   return files;
 }
 
-function predecessorFile(role: string): string {
-  return `before.${role}.json`;
+/** Named by what is in it, since a version alone may stand for several files of a role that fails. */
+function predecessorFile(role: string, bytes: Uint8Array): string {
+  return `before-${sha256(bytes).slice(0, 16)}.${role}.json`;
 }
