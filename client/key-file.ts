@@ -1,12 +1,8 @@
 // Private keys in files of mode 0600: PKCS#8 DER, as `openssl pkey -inform DER` reads it. A key goes from the file
 // into one KeyObject; the bytes between are a Buffer that is zeroed, never a string.
-import { createPrivateKey, createPublicKey, generateKeyPairSync, sign } from 'node:crypto';
+import { createPrivateKey, generateKeyPairSync } from 'node:crypto';
 import type { KeyObject } from 'node:crypto';
 import { open, readFile, stat } from 'node:fs/promises';
-import { thumbprint } from '../manifest/realm/recipient.ts';
-import type { RecipientKey } from '../manifest/realm/recipient.ts';
-import { ed25519KeyJson, keyId } from '../manifest/tuf/keys.ts';
-import type { Signer } from '../manifest/tuf/metadata.ts';
 import { ClientError } from './errors.ts';
 
 export type KeyType = 'ed25519' | 'x25519';
@@ -45,25 +41,4 @@ export async function readKeyFile(path: string, type: KeyType): Promise<KeyObjec
     der?.fill(0);
   }
   throw new ClientError('key-unreadable', `${path} holds no ${type} key`);
-}
-
-/** The raw public ed25519 key, in hexadecimal, of either half. */
-export function publicHex(key: KeyObject): string {
-  return Buffer.from(publicJwk(key).x, 'base64url').toString('hex');
-}
-
-export function fileSigner(key: KeyObject): Signer {
-  return { keyid: keyId(ed25519KeyJson(publicHex(key))), sign: (bytes) => sign(null, bytes, key) };
-}
-
-/** A public X25519 key and its thumbprint. */
-export function recipientKey(key: KeyObject): { kid: string; key: RecipientKey } {
-  const recipient: RecipientKey = { kty: 'OKP', crv: 'X25519', x: publicJwk(key).x };
-  return { kid: thumbprint(recipient), key: recipient };
-}
-
-function publicJwk(key: KeyObject): { x: string } {
-  const jwk = (key.type === 'private' ? createPublicKey(key) : key).export({ format: 'jwk' });
-  if (jwk.x === undefined) throw new ClientError('key-unreadable', 'not a key on a Curve25519');
-  return { x: jwk.x };
 }
