@@ -2,7 +2,7 @@
 // this machine a host of a realm; `lapsed status` asks the one that runs.
 import { hostname } from 'node:os';
 import { fileURLToPath } from 'node:url';
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
 import { systemClock } from '../client/clock.ts';
 import { isLapseError } from '../manifest/errors.ts';
 import { LIMITS } from '../manifest/limits.ts';
@@ -39,7 +39,11 @@ program
   .option('--name <name>', 'what the host is called', fittingName(hostname()))
   .option('--state <directory>', 'where its keys are kept, if not where the configuration says')
   .option('--no-wait', 'end when the request is posted; lapsed may start, and serves once it was approved')
-  .option('--timeout <seconds>', 'how long to wait for the approval; else until the invitation expires')
+  .option(
+    '--timeout <seconds>',
+    'how long to wait for the approval; else until the invitation expires',
+    parseSeconds,
+  )
   .action((options: JoinArguments) => attempt(() => runJoin(options)));
 
 program
@@ -56,7 +60,12 @@ interface JoinArguments {
   readonly name: string;
   readonly state?: string;
   readonly wait: boolean;
-  readonly timeout?: string;
+  readonly timeout?: number;
+}
+
+function parseSeconds(text: string): number {
+  if (!/^[1-9]\d{0,6}$/.test(text)) throw new InvalidArgumentError('a number of seconds is expected');
+  return Number(text);
 }
 
 function configPath(): string {
@@ -77,22 +86,30 @@ async function start(): Promise<void> {
 
 async function runJoin({ name, state, wait, timeout }: JoinArguments): Promise<void> {
   const directory = state ?? (await config()).state;
-  const seconds = timeout === undefined ? undefined : Number(timeout);
+  const host = parseHostName(name);
+  const patience = wait ? (timeout === undefined ? {} : { patienceMs: timeout * 1000 }) : { patienceMs: 0 };
   const isMember = await join(await readLine(), {
     state: directory,
-    name: parseHostName(name),
-    ...(wait ? (seconds === undefined ? {} : { patienceMs: seconds * 1000 }) : { patienceMs: 0 }),
+    name: host,
+    ...patience,
     clock: systemClock(),
-    onAsked: ({ kid, waits }) =>
-      process.stderr.write(
-        `Asked to join as ${name}, with the key ${kid}.\n${waits ? `Waiting for: lapse host approve ${name}\n` : ''}`,
-      ),
+    onAsked: ({ signing, encryption }) =>
+      say([
+        `Asked to join as ${host}. Compare with what lapse host approve shows:`,
+        `  signing key     ${signing}`,
+        `  encryption key  ${encryption}`,
+        ...(wait ? [`Waiting for: lapse host approve ${host}`] : []),
+      ]),
   });
   process.stdout.write(
     isMember
-      ? `${name} is a member. Its keys are in ${directory}; start lapsed.\n`
-      : `${name} waits to be approved. Its keys are in ${directory}; lapsed may start already.\n`,
+      ? `${host} is a member. Its keys are in ${directory}; start lapsed.\n`
+      : `${host} waits to be approved. Its keys are in ${directory}; lapsed may start already.\n`,
   );
+}
+
+function say(lines: readonly string[]): void {
+  process.stderr.write(lines.map((line) => `${line}\n`).join(''));
 }
 
 /** It holds a secret, so it stays in one Buffer, and comes from nowhere else. */

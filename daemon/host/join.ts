@@ -18,6 +18,7 @@ import type { HostRecord } from '../../manifest/realm/hosts.ts';
 import { joinRequest, parseInvite } from '../../manifest/realm/invite.ts';
 import type { Invite } from '../../manifest/realm/invite.ts';
 import { realmId } from '../../manifest/realm/realm.ts';
+import { thumbprint } from '../../manifest/realm/recipient.ts';
 import { trustRoot } from '../../manifest/tuf/trusted-set.ts';
 import { DaemonError } from '../errors.ts';
 import { readHostFile, trustDirectory, writeHostFile } from './host-file.ts';
@@ -34,8 +35,8 @@ export interface JoinOptions {
   /** Milliseconds to wait for the approval; absent: until the invitation expires. 0: not at all. */
   readonly patienceMs?: number;
   readonly clock: Clock;
-  /** Told once, when the request was posted. */
-  readonly onAsked: (request: { readonly kid: string; readonly waits: boolean }) => void;
+  /** Told once, when the request was posted: the thumbprints that whoever approves it is shown. */
+  readonly onAsked: (asked: { readonly signing: string; readonly encryption: string }) => void;
 }
 
 /** A host name out of whatever this machine is called. */
@@ -91,7 +92,7 @@ async function joinWith(
     throw new ManifestError('invite-expired', 'the invitation has expired; ask for another one');
   await post(transport, invite, name, keys);
   await finish();
-  onAsked({ kid: keys.kid, waits: patienceMs !== 0 });
+  onAsked({ signing: keys.kid, encryption: thumbprint(keys.encryption) });
   if (patienceMs === 0) return isMember();
   const end = clock.boot() + Math.min(patienceMs ?? Infinity, invite.expires - clock.now());
   for (;;) {

@@ -220,49 +220,27 @@ export function underHolder(
   return ['sh', '-c', 'ulimit -c 0 && exec "$@"', 'sh', ...command];
 }
 
-export class Host implements AsyncDisposable {
+/** A directory with everything of one machine, where a lapsed may run. Whoever makes one gives what it joins. */
+export class Machine implements AsyncDisposable {
   readonly places: Places;
   readonly mount: string;
-  #resources: AsyncDisposableStack;
-  #service: Program;
-  readonly at: ServiceAt;
+  protected resources: AsyncDisposableStack;
   #lapsed: Lapsed | undefined;
   #launched = 0;
-  readonly #newest = new Map<string, string>();
 
-  private constructor(
-    places: Places,
-    service: { program: Program; at: ServiceAt },
-    resources: AsyncDisposableStack,
-  ) {
+  protected constructor(places: Places, resources: AsyncDisposableStack) {
     this.places = places;
     this.mount = join(places.shared, 'fs');
-    this.#service = service.program;
-    this.at = service.at;
-    this.#resources = resources;
-    resources.defer(() => this.stopService());
+    this.resources = resources;
   }
 
-  /**
-   * With the realm, the namespace `payments`, and this machine as its host; `lapsed: false` leaves the daemon to the test,
-   * `joined: false` also the joining.
-   */
-  static async start({ lease = '60s', lapsed = true, joined = true } = {}): Promise<Host> {
-    await using stack = new AsyncDisposableStack();
+  protected static async places(stack: AsyncDisposableStack): Promise<Places> {
     const work = await mkdtemp(join(tmpdir(), 'lapse-host-'));
     stack.defer(() => rm(work, { recursive: true }));
     stack.defer(() => unmountAll(work));
     // Readers that are not root must reach the mount.
     await chmod(work, 0o711);
-    const places = await makePlaces(work);
-    const service = await startService(places, clock);
-    const host = new Host(places, service, stack);
-    await makeRealm(places, service.at, lease);
-    await host.lapse('namespace', 'add', 'payments');
-    if (joined) await joinFleet(places, clock);
-    if (joined && lapsed) await host.startLapsed();
-    host.#resources = stack.move();
-    return host;
+    return makePlaces(work);
   }
 
   get lapsed(): Lapsed {
@@ -273,35 +251,6 @@ export class Host implements AsyncDisposable {
   /** What is mounted below its directory. */
   get mounts(): readonly string[] {
     return mountsBelow(this.places.work).map(({ type }) => type);
-  }
-
-  /** Runs the operator's command. */
-  lapse(...args: readonly string[]): Promise<Change> {
-    return lapse(this.places, args);
-  }
-
-  /** Publishes a value and waits until it is in effect here. */
-  async put(name: string, value: string, ...args: readonly string[]): Promise<string> {
-    return this.#publish(['secret', 'put', `payments/${name}`, ...args], name, value);
-  }
-
-  async rotate(name: string, value: string, ...args: readonly string[]): Promise<string> {
-    return this.#publish(['rotate', `payments/${name}`, ...args], name, value);
-  }
-
-  async #publish(args: readonly string[], name: string, value: string): Promise<string> {
-    // What it waits for here is the effect, so that no test hangs on a host that it has stopped.
-    const { version } = await lapse(this.places, [...args, '--no-wait'], Buffer.from(value));
-    const path = `payments/${name}@${version ?? 0}`;
-    this.#newest.set(name, path);
-    await this.effect(path, 'shown');
-    return path;
-  }
-
-  /** Revokes it and waits until that is in effect here; nothing may succeed from then on. */
-  async revoke(name: string): Promise<void> {
-    await this.lapse('revoke', `payments/${name}`, '--yes', '--no-wait');
-    await this.effect(this.#newest.get(name) ?? '', 'withdrawn');
   }
 
   async status(): Promise<Status> {
@@ -343,30 +292,15 @@ export class Host implements AsyncDisposable {
     await writeFile(config, this.config(changes));
     const log = join(this.places.logs, `lapsed-${number}.log`);
     const run = dirname(String(changes['control'] ?? this.places.control));
-    return this.#resources.use(new Lapsed(command, { config, log, run }));
+    return this.resources.use(new Lapsed(command, { config, log, run }));
   }
 
   /** The text of a configuration: TOML writes these values as JSON does. */
   config(changes: ConfigChanges = {}): string {
-    const usual = {
-      state: this.places.state,
-      mount: this.mount,
-      control: this.places.control,
-    };
+    const usual = { state: this.places.state, mount: this.mount, control: this.places.control };
     return Object.entries({ ...usual, ...changes })
       .map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
       .join('');
-  }
-
-  async stopService(): Promise<void> {
-    await this.#service.stop();
-  }
-
-  /** On the same address as before, unless it runs. */
-  async startService(): Promise<void> {
-    if (this.#service.running) return;
-    const { program } = await startService(this.places, clock, { listen: new URL(this.at.url).host });
-    this.#service = program;
   }
 
   /** A process in a fresh control group that is registered as a workload. */
@@ -379,11 +313,11 @@ export class Host implements AsyncDisposable {
   /** A process in a fresh control group that nobody told lapsed of. */
   async unregistered(): Promise<Probe> {
     const group = this.group();
-    return this.#resources.use(await Probe.start(await compileProbe(this.places.work), group, this.mount));
+    return this.resources.use(await Probe.start(await compileProbe(this.places.work), group, this.mount));
   }
 
   group(): Cgroup {
-    return this.#resources.use(Cgroup.make());
+    return this.resources.use(Cgroup.make());
   }
 
   /** As the OCI hook does it. */
@@ -403,7 +337,82 @@ export class Host implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await this.#resources.disposeAsync();
+    await this.resources.disposeAsync();
+  }
+}
+
+/** A machine with a realm of its own: the real service, and an operator with the real command. */
+export class Host extends Machine {
+  readonly at: ServiceAt;
+  #service: Program;
+  readonly #newest = new Map<string, string>();
+
+  private constructor(
+    places: Places,
+    service: { program: Program; at: ServiceAt },
+    resources: AsyncDisposableStack,
+  ) {
+    super(places, resources);
+    this.#service = service.program;
+    this.at = service.at;
+    resources.defer(() => this.stopService());
+  }
+
+  /**
+   * With the realm, the namespace `payments`, and this machine as its host; `lapsed: false` leaves the daemon to the test,
+   * `joined: false` also the joining.
+   */
+  static async start({ lease = '60s', lapsed = true, joined = true } = {}): Promise<Host> {
+    await using stack = new AsyncDisposableStack();
+    const places = await Machine.places(stack);
+    const service = await startService(places, clock);
+    const host = new Host(places, service, stack);
+    await makeRealm(places, service.at, lease);
+    await host.lapse('namespace', 'add', 'payments');
+    if (joined) await joinFleet(places, clock);
+    if (joined && lapsed) await host.startLapsed();
+    host.resources = stack.move();
+    return host;
+  }
+
+  /** Runs the operator's command. */
+  lapse(...args: readonly string[]): Promise<Change> {
+    return lapse(this.places, args);
+  }
+
+  /** Publishes a value and waits until it is in effect here. */
+  async put(name: string, value: string, ...args: readonly string[]): Promise<string> {
+    return this.#publish(['secret', 'put', `payments/${name}`, ...args], name, value);
+  }
+
+  async rotate(name: string, value: string, ...args: readonly string[]): Promise<string> {
+    return this.#publish(['rotate', `payments/${name}`, ...args], name, value);
+  }
+
+  async #publish(args: readonly string[], name: string, value: string): Promise<string> {
+    // What it waits for here is the effect, so that no test hangs on a host that it has stopped.
+    const { version } = await lapse(this.places, [...args, '--no-wait'], Buffer.from(value));
+    const path = `payments/${name}@${version ?? 0}`;
+    this.#newest.set(name, path);
+    await this.effect(path, 'shown');
+    return path;
+  }
+
+  /** Revokes it and waits until that is in effect here; nothing may succeed from then on. */
+  async revoke(name: string): Promise<void> {
+    await this.lapse('revoke', `payments/${name}`, '--yes', '--no-wait');
+    await this.effect(this.#newest.get(name) ?? '', 'withdrawn');
+  }
+
+  async stopService(): Promise<void> {
+    await this.#service.stop();
+  }
+
+  /** On the same address as before, unless it runs. */
+  async startService(): Promise<void> {
+    if (this.#service.running) return;
+    const { program } = await startService(this.places, clock, { listen: new URL(this.at.url).host });
+    this.#service = program;
   }
 }
 
