@@ -246,8 +246,8 @@ class Wait {
 
   #verdict(receipts: ReceiptWatch | undefined): Verdict {
     if (receipts && receipts.reader.alarms.length > 0) return 'receipts-conflict';
+    if (this.#answers.size === 0 || !this.#change.options.wait) return 'not-awaited';
     if (this.#pending.length === 0) return 'confirmed';
-    if (!this.#change.options.wait) return 'not-awaited';
     return this.#isOver && !this.#servesStale ? 'lease-over' : 'unconfirmed';
   }
 
@@ -287,9 +287,7 @@ function summary({ verdict, hosts, json }: Outcome, { options, namespace }: Chan
   if (verdict !== 'confirmed') return [];
   const { lastReceipt } = json['ms'] as { readonly lastReceipt?: number };
   const when = lastReceipt === undefined ? '' : ` after ${lastReceipt} ms`;
-  return [
-    `Confirmed by ${hosts.length === 1 ? 'the one host' : `all ${hosts.length} hosts`}${when}.`,
-  ];
+  return [`Confirmed by ${hosts.length === 1 ? 'the one host' : `all ${hosts.length} hosts`}${when}.`];
 }
 
 function verdictText(

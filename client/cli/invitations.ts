@@ -92,10 +92,11 @@ export class Invitations {
     }
   }
 
-  /** Removes what nobody used in time. */
-  async sweep(now: number): Promise<void> {
+  /** Removes what nobody used in time, and what was used for one of these keys, which is a member's. */
+  async sweep(now: number, members: ReadonlySet<string>): Promise<void> {
     for (const { file, invite, usedFor } of await this.#all()) {
-      if (usedFor === undefined && invite.expires <= now) await this.#directory.remove(file);
+      const isOver = usedFor === undefined ? invite.expires <= now : members.has(usedFor);
+      if (isOver) await this.#directory.remove(file);
     }
   }
 

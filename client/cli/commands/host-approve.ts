@@ -42,6 +42,11 @@ async function approve(context: Context, named: string | undefined, yes: boolean
   const session = await Session.open(context);
   const invitations = new Invitations(context.directory, session.updater.realm);
   const request = await chosen(session, invitations, named, context.clock.now());
+  await invitations.sweep(context.clock.now(), memberKeys(session.state));
+  if (!request) {
+    context.output.result([`${named ?? ''} is a member already.`], { host: named ?? '', already: true });
+    return;
+  }
   await approveRequest(context, session, invitations, request, yes);
 }
 
@@ -86,13 +91,21 @@ export async function approveRequest(
   output.result([`${name} is a member of ${pools.join(', ')}.`], { ...json, timestamp, ...watch.report() });
 }
 
-/** The one that is meant. What does not come from an invitation of this directory is not even looked at. */
+/** The signing keys of everybody who is in. */
+export function memberKeys({ hosts }: RealmState): ReadonlySet<string> {
+  return new Set([...hosts.values()].map(({ kid }) => kid));
+}
+
+/**
+ * The one that is meant; undefined for a member that asks for nothing any more. What does not come from an invitation of
+ * this directory is not even looked at.
+ */
 async function chosen(
   session: Session,
   invitations: Invitations,
   named: string | undefined,
   now: number,
-): Promise<JoinRequest> {
+): Promise<JoinRequest | undefined> {
   const asked = await session.transport.joins();
   const wanted = asked.filter(({ name, id }) => named === undefined || named === name || named === id);
   const whole: JoinRequest[] = [];
@@ -113,6 +126,7 @@ async function chosen(
     throw new ClientError('usage', `several hosts have asked; name one: ${names}`);
   }
   if (refused.length === 1) throw refused[0];
+  if ([...session.state.hosts.keys()].some((name) => name === named)) return undefined;
   throw new ClientError('join-unknown', 'no host has asked to join with an invitation of this directory');
 }
 

@@ -9,7 +9,7 @@ import { poolOf } from '../fleet-change.ts';
 import { Invitations } from '../invitations.ts';
 import { asUsage, collect, parseSeconds } from '../options.ts';
 import { Session } from '../session.ts';
-import { approveRequest } from './host-approve.ts';
+import { approveRequest, memberKeys } from './host-approve.ts';
 
 interface InviteOptions {
   readonly pool?: readonly string[];
@@ -49,7 +49,7 @@ async function invite(context: Context, options: InviteOptions): Promise<void> {
   const session = await Session.open(context);
   for (const pool of pools) poolOf(session.fleet, pool);
   const invitations = new Invitations(directory, session.updater.realm);
-  await invitations.sweep(clock.now());
+  await invitations.sweep(clock.now(), memberKeys(session.state));
   const expires = clock.now() + seconds * 1000;
   const { id, line } = await invitations.make(await directory.config(), pools, expires);
   try {

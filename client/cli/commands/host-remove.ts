@@ -66,7 +66,7 @@ async function remove(context: Context, text: string, yes: boolean): Promise<voi
   tell(
     context,
     session.state,
-    [`${name} is removed; ${pools.join(', ')} has new keys, for ${counted(members, 'member')}.`],
+    [`${name} is removed. New keys for ${pools.join(', ')}: ${counted(members, 'member')}.`],
     { host: name, pools, members, timestamp, ...watch.report() },
     new Set(pools),
   );

@@ -21,7 +21,9 @@ export function registerList(secret: Command, run: Run): void {
 async function list(context: Context, only: string | undefined): Promise<void> {
   const { state } = await Session.open(context);
   const namespaces = only === undefined ? [...state.secrets.keys()] : [asUsage(() => parseNamespace(only))];
-  const secrets = namespaces.flatMap((namespace) => [...secretsOf(state, namespace).values()]);
+  const secrets = namespaces.flatMap((namespace) =>
+    [...secretsOf(state, namespace).values()].sort((a, b) => (a.name < b.name ? -1 : 1)),
+  );
   const rows = secrets.map((secret) => [
     `${secret.namespace}/${secret.name}`,
     String(secret.newestVersion),

@@ -76,7 +76,9 @@ class Stage implements AsyncDisposable {
     const directory = mkdtempSync(join(tmpdir(), 'lapse-cli-'));
     const options = ['--data', join(directory, 'store'), '--listen', '127.0.0.1:0', '--http'];
     const stage = new Stage(directory, spawn(join(BIN, 'lapse-service'), options));
-    const [line] = (await once(stage.#service.stdout, 'data', { signal: AbortSignal.timeout(15_000) })) as [Buffer];
+    const [line] = (await once(stage.#service.stdout, 'data', { signal: AbortSignal.timeout(15_000) })) as [
+      Buffer,
+    ];
     stage.env['URL'] = /http:\S+/.exec(line.toString())?.[0] ?? '';
     return stage;
   }
@@ -173,29 +175,35 @@ test.for(transcripts)('%s', { timeout: 90_000 }, async (name) => {
     ).toBe(false);
 });
 
-test('what was generated is shown nowhere, and a host of the pool reads it', { timeout: 60_000 }, async () => {
-  await using stage = await Stage.make();
-  let said = '';
-  for (const command of [
-    'lapse init --service $URL --no-passphrase',
-    'lapse host invite > line && lapsed join --name web-1 --state web-1 --no-wait < line && lapse host approve --yes',
-    'lapse namespace add payments',
-    'printf %s first | lapse secret put payments/db --no-wait',
-    'lapse rotate payments/db --generate 24 --no-wait',
-    'lapse --json rotate payments/db --generate 24 --no-wait',
-    'lapse --json secret show payments/db',
-    'lapse --json status',
-  ]) {
-    said += await stage.run(command);
-  }
-  expect(said).not.toContain('[exit');
-  const opened = [...(await openAll(join(stage.directory, 'web-1'))).values()].map((value) => value?.toString());
-  expect(opened).toEqual([expect.stringMatching(/^.{24}$/), expect.stringMatching(/^.{24}$/), 'first']);
-  for (const value of opened.slice(0, 2)) {
-    expect(said).not.toContain(value);
-    expect(stage.files().some((file) => file.includes(value ?? ''))).toBe(false);
-  }
-});
+test(
+  'what was generated is shown nowhere, and a host of the pool reads it',
+  { timeout: 60_000 },
+  async () => {
+    await using stage = await Stage.make();
+    let said = '';
+    for (const command of [
+      'lapse init --service $URL --no-passphrase',
+      'lapse host invite > line && lapsed join --name web-1 --state web-1 --no-wait < line && lapse host approve --yes',
+      'lapse namespace add payments',
+      'printf %s first | lapse secret put payments/db --no-wait',
+      'lapse rotate payments/db --generate 24 --no-wait',
+      'lapse --json rotate payments/db --generate 24 --no-wait',
+      'lapse --json secret show payments/db',
+      'lapse --json status',
+    ]) {
+      said += await stage.run(command);
+    }
+    expect(said).not.toContain('[exit');
+    const opened = [...(await openAll(join(stage.directory, 'web-1'))).values()].map((value) =>
+      value?.toString(),
+    );
+    expect(opened).toEqual([expect.stringMatching(/^.{24}$/), expect.stringMatching(/^.{24}$/), 'first']);
+    for (const value of opened.slice(0, 2)) {
+      expect(said).not.toContain(value);
+      expect(stage.files().some((file) => file.includes(value ?? ''))).toBe(false);
+    }
+  },
+);
 
 test('a value on stdin is neither on the command line nor in the environment', async () => {
   await using stage = await Stage.make();
