@@ -15,6 +15,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { execFileSync } from 'node:child_process';
+import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import {
   createIdentityFile,
@@ -24,6 +25,8 @@ import {
 } from '../../../../client/identity/identity-file.ts';
 import { holdIdentity } from '../../../../client/identity/identity.ts';
 import { SCRYPT_LIMITS } from '../../../../client/identity/stretching.ts';
+import { canonicalJson } from '../../../../manifest/canonical-json.ts';
+import type { JsonObject } from '../../../../manifest/json.ts';
 
 const directory = mkdtempSync(join(tmpdir(), 'lapse-identity-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
@@ -96,13 +99,20 @@ describe('altered', () => {
   });
 
   test('other public halves, sealed again by somebody who has the passphrase', async () => {
-    const unprotected = { secret, stretching: { name: 'none' }, passphrase: PASSPHRASE } as const;
-    const bytes = await sealIdentity({ ...unprotected, nonce: Buffer.alloc(24) });
-    const json = JSON.parse(Buffer.from(bytes).toString()) as object;
-    expect(Buffer.from(await parse(json).open(PASSPHRASE))).toEqual(secret);
-    await expect(parse({ ...json, signing: other.signing }).open(PASSPHRASE)).rejects.toMatchObject({
-      code: 'identity-unreadable',
-    });
+    const { sealed: _, ...clear } = { ...sealed, kdf: { name: 'none' } } as JsonObject;
+    const forge = (halves: JsonObject) => {
+      const forged = { ...clear, ...halves };
+      const nonce = randomBytes(24);
+      const cipher = xchacha20poly1305(Buffer.alloc(32), nonce, canonicalJson(forged));
+      return parse({
+        ...forged,
+        sealed: Buffer.concat([nonce, cipher.encrypt(secret)]).toString('base64url'),
+      });
+    };
+    expect(Buffer.from(await forge({}).open(PASSPHRASE))).toEqual(secret);
+    for (const halves of [{ signing: other.signing }, { decryption: { ...other.decryption } }]) {
+      await expect(forge(halves).open(PASSPHRASE)).rejects.toMatchObject({ code: 'identity-unreadable' });
+    }
   });
 });
 
