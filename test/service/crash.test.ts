@@ -7,8 +7,9 @@ import { once } from 'node:events';
 import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { expect, test } from 'vitest';
+import { afterEach, expect, test } from 'vitest';
 import { parseNamespace } from '../../manifest/names.ts';
 import type { Publish } from '../../manifest/realm/exchange.ts';
 import { readSecrets } from '../../manifest/realm/secret.ts';
@@ -21,6 +22,12 @@ const KILLS = 20;
 const PUBLISHES_PER_KILL = 10;
 const program = join(import.meta.dirname, '../../bin/lapse-service');
 
+const started = new Set<ChildProcessWithoutNullStreams>();
+
+afterEach(() => {
+  for (const child of started) child.kill('SIGKILL');
+});
+
 interface Running {
   readonly child: ChildProcessWithoutNullStreams;
   readonly client: TestClient;
@@ -28,7 +35,10 @@ interface Running {
 
 async function start(data: string): Promise<Running> {
   const child = spawn(program, ['--data', data, '--listen', '127.0.0.1:0']);
-  const [line] = (await once(child.stdout, 'data')) as [Buffer];
+  started.add(child);
+  const ended = text(child.stderr).then((why) => Promise.reject(new Error(`it does not start: ${why}`)));
+  const [line] = (await Promise.race([once(child.stdout, 'data'), ended])) as [Buffer];
+  ended.catch(() => undefined);
   const [, url = '', pin = ''] = /on (\S+) pin (\S+)\n$/.exec(line.toString()) ?? [];
   return { child, client: new TestClient({ url, pin }) };
 }
@@ -73,7 +83,7 @@ test(`${KILLS} kills in the middle of ${KILLS * PUBLISHES_PER_KILL} publishes`, 
       pending = await next();
     }
     const reply = running.client.publish(pending).catch(() => undefined);
-    await sleep((slowest * kill) / KILLS);
+    await sleep((1.5 * slowest * kill) / KILLS);
     running.child.kill('SIGKILL');
     await once(running.child, 'close');
     if ((await reply)?.status === 200) acknowledged++;
