@@ -1,0 +1,132 @@
+// Replays docs/operations/first-hour.md line by line with the real programs: a service, an operator and three hosts with a
+// mount each. Needs root. What the page shows is compared with what comes; `…` stands for anything within a line, alone
+// for any lines. Paths and the port are other ones here, the rest is the page's own.
+import { spawn, spawnSync } from 'node:child_process';
+import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import type { AddressInfo } from 'node:net';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { expect, test } from 'vitest';
+import { mountsBelow, until } from '../support/lapsed.ts';
+
+const BIN = join(import.meta.dirname, '../../bin');
+const PAGE = join(import.meta.dirname, '../../docs/operations/first-hour.md');
+const HOSTS = ['web-1', 'web-2', 'web-3'];
+
+interface Step {
+  readonly who: string;
+  readonly command: string;
+  readonly expected: string;
+}
+
+/** Every line with a prompt, and what stands below it. */
+function steps(page: string): readonly Step[] {
+  const blocks = [...page.matchAll(/^```console\n(.*?)^```$/gms)].map(([, block = '']) => block);
+  return blocks.flatMap((block) =>
+    block.split(/^(?=[a-z0-9-]+[$#] )/m).map((part) => {
+      const [, who = '', command = '', expected = ''] = /^([a-z0-9-]+)[$#] (.*)\n([^]*)$/.exec(part) ?? [];
+      return { who, command, expected: expected.trim() };
+    }),
+  );
+}
+
+function pattern(expected: string): RegExp {
+  const source = expected
+    .replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
+    .replaceAll(/^…$/gm, '[^]*?')
+    .replaceAll('…', '.*');
+  return new RegExp(`^${source}$`);
+}
+
+async function freePort(): Promise<number> {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = server.address() as AddressInfo;
+  server.close();
+  return port;
+}
+
+/** A directory in which each machine of the page has its own programs. */
+class Town implements AsyncDisposable {
+  readonly directory = mkdtempSync(join(tmpdir(), 'lapse-hour-'));
+  readonly #running: { readonly pid: number; readonly ended: Promise<unknown> }[] = [];
+  readonly #port: number;
+
+  constructor(port: number) {
+    this.#port = port;
+    mkdirSync(join(this.directory, 'run'), { mode: 0o700 });
+    writeFileSync(join(this.directory, 'passphrase'), 'correct horse battery staple\n');
+    for (const host of HOSTS) this.#makeHost(host);
+  }
+
+  /** `lapsed` there finds the configuration of that host. */
+  #makeHost(host: string): void {
+    const at = (...names: string[]): string => join(this.directory, host, ...names);
+    mkdirSync(at('bin'), { recursive: true });
+    const config = { state: at('state'), mount: at('lapse/fs'), control: at('lapsed/control.sock') };
+    const lines = Object.entries(config).map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`);
+    writeFileSync(at('lapsed.toml'), lines.join(''));
+    writeFileSync(at('bin/lapsed'), `#!/bin/sh\nexec ${BIN}/lapsed --config ${at('lapsed.toml')} "$@"\n`);
+    chmodSync(at('bin/lapsed'), 0o755);
+  }
+
+  #start(who: string, command: string, background: boolean) {
+    const local = command
+      .replaceAll('/var/lib/lapse-service', join(this.directory, 'service'))
+      .replaceAll('127.0.0.1:7700', `127.0.0.1:${this.#port}`);
+    const env = {
+      PATH: `${join(this.directory, who, 'bin')}:${BIN}:/usr/sbin:/usr/bin:/sbin:/bin`,
+      HOME: this.directory,
+      XDG_RUNTIME_DIR: join(this.directory, 'run'),
+      PIN: this.pin,
+    };
+    const options = { cwd: this.directory, env, detached: true } as const;
+    const pipe = background ? 'ignore' : 'pipe';
+    return spawn('sh', ['-c', `exec 2>&1\n${local}`], { ...options, stdio: ['ignore', pipe, 'inherit'] });
+  }
+
+  pin = '';
+
+  async run({ who, command }: Step): Promise<string> {
+    const child = this.#start(who, command, false);
+    const ended = once(child, 'exit') as Promise<[number | null]>;
+    const [output, [code]] = await Promise.all([text(child.stdout!), ended]);
+    if (command.startsWith('lapse-service pin')) this.pin = output.trim();
+    return `${output}${code === 0 ? '' : `[exit ${String(code)}]`}`.trim();
+  }
+
+  /** A program that goes on running; it is there when whoever asks it next gets an answer. */
+  async begin({ who, command }: Step): Promise<void> {
+    const child = this.#start(who, `exec ${command.replace(/ &$/, '')}`, true);
+    this.#running.push({ pid: child.pid!, ended: once(child, 'exit') });
+    const ask = HOSTS.includes(who)
+      ? 'lapsed status | grep -q \'"holds":true\''
+      : `lapse-service pin --data ${join(this.directory, 'service')}`;
+    await until(`${who}: ${command}`, async () => {
+      const answer = await this.run({ who, command: ask, expected: '' });
+      return answer.includes('[exit') ? undefined : true;
+    });
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.run({ who: 'operator', command: 'lapse lock', expected: '' });
+    for (const { pid } of this.#running.toReversed()) process.kill(pid, 'SIGTERM');
+    await Promise.all(this.#running.map(({ ended }) => ended));
+    for (const { directory } of mountsBelow(this.directory).toReversed())
+      spawnSync('umount', ['-i', '-c', '-f', '-l', '--', directory], { timeout: 5000 });
+    rmSync(this.directory, { recursive: true });
+  }
+}
+
+test('the first hour goes as its page says', { timeout: 180_000 }, async () => {
+  await using town = new Town(await freePort());
+  const page = steps(readFileSync(PAGE, 'utf8'));
+  expect(page.length).toBeGreaterThan(20);
+  for (const step of page) {
+    if (step.command.endsWith(' &')) await town.begin(step);
+    else expect(await town.run(step), `${step.who}$ ${step.command}`).toMatch(pattern(step.expected));
+  }
+});
