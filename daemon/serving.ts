@@ -82,8 +82,8 @@ export class Serving {
   readonly #settled = Promise.withResolvers<undefined>();
   #idle = Promise.withResolvers<undefined>();
   #isSettled = false;
-  /** Files of which nothing is mapped any more, since their lease is over. */
-  #unmapped = new Set<number>();
+  /** Files of which nothing is mapped any more, since their lease is over: by node, that lease's end. */
+  #unmapped: ReadonlyMap<number, number> = new Map();
   #resting = false;
   #ended = false;
 
@@ -334,16 +334,20 @@ export class Serving {
     return { arrival, pending, unserved };
   }
 
-  /** A lease that is over lets no mapping live; one that never began, or was ended at once, has none. */
+  /**
+   * A lease that is over lets no mapping live; one that never began, or was ended at once, has none. Not once for each file but
+   * for each lease: this thread may have been stopped, so that it has missed a whole one.
+   */
   async #unmapLapsed(): Promise<void> {
     const { leases } = this.#parts;
     const isOver = (file: ServedFile): boolean => leases.end(file.lease) > 0 && !leases.admits(file);
-    const over = this.#table.files.filter(isOver);
-    const before = this.#unmapped;
-    this.#unmapped = new Set(over.map(({ node }) => node));
-    await Promise.all(
-      over.filter(({ node }) => !before.has(node)).map(({ node }) => this.#server.invalidator.pages(node)),
+    const over = new Map(
+      this.#table.files.filter(isOver).map(({ node, lease }) => [node, leases.end(lease)] as const),
     );
+    const before = this.#unmapped;
+    this.#unmapped = over;
+    const fresh = [...over].filter(([node, end]) => before.get(node) !== end);
+    await Promise.all(fresh.map(([node]) => this.#server.invalidator.pages(node)));
   }
 
   async #withdrawMappings(which: (file: ServedFile) => boolean = () => true): Promise<void> {

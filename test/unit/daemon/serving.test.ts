@@ -353,6 +353,19 @@ describe('the lease of its namespace', () => {
     expect(calls).toEqual([`pages ${NODE}`]);
   });
 
+  test('ends a second time before anybody has looked: its mappings go again', async () => {
+    await serve();
+    renew(1000);
+    clock.advance(1000);
+    serving.tick();
+    expect(calls).toEqual([`pages ${NODE}`]);
+    renew(1000);
+    clock.advance(1000);
+    serving.tick();
+    serving.tick();
+    expect(calls).toEqual([`pages ${NODE}`, `pages ${NODE}`]);
+  });
+
   test('of another one: that touches nothing here', async () => {
     await serve();
     renew(2000);
