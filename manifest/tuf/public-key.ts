@@ -60,8 +60,7 @@ export class PublicKey {
 
 function decode(scheme: Scheme, text: string): Decoded | null {
   try {
-    const key =
-      scheme === 'ed25519' ? ed25519(text) : createPublicKey({ key: text, format: 'pem', type: 'spki' });
+    const key = scheme === 'ed25519' ? ed25519(text) : publicPem(text);
     const material = isOf(scheme, key) ? numbers(key.export({ format: 'jwk' })) : undefined;
     return material === undefined ? null : { key, material: `${scheme}:${material}` };
   } catch {
@@ -72,6 +71,12 @@ function decode(scheme: Scheme, text: string): Decoded | null {
 function ed25519(hex: string): KeyObject {
   const x = Buffer.from(hex, 'hex').toString('base64url');
   return createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x }, format: 'jwk' });
+}
+
+/** Node would make a public key of a private one, or of a certificate, too. */
+function publicPem(text: string): KeyObject {
+  if (!/^\s*-----BEGIN (RSA )?PUBLIC KEY-----/.test(text)) throw new TypeError('no public key');
+  return createPublicKey({ key: text, format: 'pem' });
 }
 
 /** Whether a PEM held what its scheme needs, and not some other key. */
