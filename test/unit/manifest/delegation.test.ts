@@ -177,6 +177,14 @@ describe('readRealm', () => {
     expect(codeOf(() => realm([fleet, payments, { ...revoker, ...change }]))).toBe(code);
   });
 
+  test('hash prefixes and hash bins, which TUF has, are not for a realm', () => {
+    const { paths: _, ...bare } = payments;
+    expect(codeOf(() => realm([fleet, { ...bare, path_hash_prefixes: ['0'] }]))).toBe('path-outside-role');
+    const bins = { keyids: [OWNER.keyid], threshold: 1, bit_length: 1, name_prefix: 'payments' };
+    const succinct = { keys: {}, succinct_roles: bins };
+    expect(codeOf(() => realm([], { delegations: succinct }))).toBe('fleet-malformed');
+  });
+
   test('a revoker that stands before its namespace is refused', () => {
     expect(codeOf(() => realm([fleet, revoker, payments]))).toBe('name-invalid');
   });

@@ -107,6 +107,7 @@ describe('refused', () => {
     pools: { [POOL]: { epoch: 2, epochs: [one1, two2], ...change } },
   });
   const custodian = keyJson(CUSTODIAN.key);
+  const bins = { keyids: [KEYS.fleet.keyid], threshold: 1, bit_length: 1, name_prefix: 'fleet-hosts' };
 
   test.for<[string, string, JsonObject]>([
     [
@@ -115,6 +116,7 @@ describe('refused', () => {
       { targets: { 'fleet-hosts/a': { length: 1, hashes: { sha256: 'ab'.repeat(32) } } } },
     ],
     ['fleet-malformed', 'no delegation', delegating()],
+    ['fleet-malformed', 'hash bins', { delegations: { keys: {}, succinct_roles: bins } }],
     ['fleet-malformed', 'no delegations at all', { delegations: { keys: {}, roles: [] } }],
     [
       'fleet-malformed',

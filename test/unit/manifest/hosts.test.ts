@@ -132,6 +132,11 @@ describe('refused', () => {
     ],
     ['name-invalid', 'a pool that is no name', custom({ pools: ['A'] })],
     ['metadata-malformed', 'no time of joining', custom({ joined: null })],
+    [
+      'metadata-malformed',
+      'a keyring that is known by another hash only',
+      { 'fleet-hosts/web-1': { ...file, hashes: { sha512: 'ab'.repeat(64) } } },
+    ],
     ['fleet-malformed', 'one signing key for two hosts', { ...two, 'fleet-hosts/web-2': file }],
   ])('%s: %s', ([code, , targets]) => {
     expect(codeOf(() => read(targets))).toBe(code);

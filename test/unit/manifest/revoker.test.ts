@@ -82,10 +82,13 @@ describe('it can do nothing else', () => {
     roles: [{ name: 'payments', keyids: [keyid], threshold: 1, terminating: true, paths: ['payments/*'] }],
   };
 
+  const bins = { keyids: [keyid], threshold: 1, bit_length: 1, name_prefix: 'payments' };
+
   test.for<[string, JsonObject]>([
     ['list a version of its namespace', { targets: { 'payments/db@4': envelope } }],
     ['list a file of its own', { targets: { 'payments-revoker/db@4': envelope } }],
     ['delegate', { delegations }],
+    ['delegate to hash bins', { delegations: { keys: delegations.keys, succinct_roles: bins } }],
   ])('%s', ([, change]) => {
     expect(codeOf(() => read({}, change))).toBe('revoker-exceeds');
   });
