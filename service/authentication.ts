@@ -28,13 +28,16 @@ export class Authentication implements Disposable {
   readonly #members: MemberList;
   readonly #clock: Clock;
   readonly #limits: TokenLimits;
-  readonly #since: number;
+  /** Tokens from before this may have been used; milliseconds since the epoch. */
+  #since: number;
+  /** Until whatever was valid at the start has expired, counted so that no step of the clock matters. */
+  #sweepsToGo = Math.ceil(LONGEST_MS / SWEEP_MS) + 1;
   /** By the host's key, then by `jti`: until when the token lives, in milliseconds since the epoch. */
   readonly #used = new Map<string, Map<string, number>>();
   readonly #sweeping: Disposable;
   #count = 0;
 
-  /** Tokens from before `since`, in milliseconds since the epoch, may have been used. */
+  /** `since` is 0 for a service that had no realm before. */
   constructor(members: MemberList, clock: Clock, since: number, limits: TokenLimits = TOKENS) {
     this.#members = members;
     this.#clock = clock;
@@ -79,6 +82,7 @@ export class Authentication implements Disposable {
 
   #sweep(): void {
     const now = this.#clock.now();
+    if (--this.#sweepsToGo === 0) this.#since = 0;
     for (const [kid, used] of this.#used) {
       for (const [jti, until] of used) {
         if (until > now) continue;

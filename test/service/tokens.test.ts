@@ -207,7 +207,8 @@ test('what anybody may ask for needs no token', async () => {
     expect((await client.get(path)).status).toBe(200);
 });
 
-test('used tokens are remembered within bounds, and forgotten when they expire', async () => {
+/** The authentication alone, over the realm's hosts; `sweep` is its timer. */
+function makeAuthentication(since: number, limits = { perHost: 2, all: 3 }) {
   let sweep = (): void => undefined;
   const clock = {
     ...payments.service.clock,
@@ -216,21 +217,23 @@ test('used tokens are remembered within bounds, and forgotten when they expire',
       return { [Symbol.dispose]: () => undefined };
     },
   };
-  const { host, realm } = payments;
-  const { host: second, publish } = await realm.join('web-2');
-  await payments.client.publish(publish);
-  const byKid = readHosts(realm.role('fleet-hosts').role);
-  const find = (kid: string) => [...byKid.values()].find((each) => each.kid === kid);
+  const { realm } = payments;
+  const records = [...readHosts(realm.role('fleet-hosts').role).values()];
+  const find = (kid: string) => records.find((each) => each.kid === kid);
   const members = { read: () => Promise.resolve({ realm: realm.id, byKid: new Map(), find }) };
-  using authentication = new Authentication(members as unknown as MemberList, clock, 0, {
-    perHost: 2,
-    all: 3,
-  });
+  const authentication = new Authentication(members as unknown as MemberList, clock, since, limits);
   const use = async (who: TestHost): Promise<unknown> =>
     authentication.host(`Bearer ${await who.token(now())}`).then(
       () => 'accepted',
       (error: unknown) => (error as { code: string }).code,
     );
+  return { use, sweep: () => sweep() };
+}
+
+test('used tokens are remembered within bounds, and forgotten when they expire', async () => {
+  const { host, realm } = payments;
+  const { host: second } = await realm.join('web-2');
+  const { use, sweep } = makeAuthentication(0);
   expect([await use(host), await use(host), await use(host)]).toEqual([
     'accepted',
     'accepted',
@@ -241,4 +244,12 @@ test('used tokens are remembered within bounds, and forgotten when they expire',
   expect(await use(host)).toBe('tokens-exhausted');
   sweep();
   expect(await use(host)).toBe('accepted');
+});
+
+test('a service whose clock is set back after its start takes tokens again once the old ones are dead', async () => {
+  const { use, sweep } = makeAuthentication(now() + 3600 * SECOND);
+  for (let i = 0; i < 9; i++) sweep();
+  expect(await use(payments.host)).toBe('token-expired');
+  sweep();
+  expect(await use(payments.host)).toBe('accepted');
 });
