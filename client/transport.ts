@@ -54,8 +54,8 @@ export interface Transport {
   /** Hosts only. */
   postReceipts(receipts: readonly string[]): Promise<void>;
   receipts(after: number): Promise<StoredReceipts>;
-  /** What came after number `after`, then each receipt as it comes. */
-  receiptEvents(after: number, signal: AbortSignal): AsyncIterable<StoredReceipt>;
+  /** What came after number `after`, then each receipt as it comes. `onOpen` is told when the stream stands. */
+  receiptEvents(after: number, signal: AbortSignal, onOpen?: () => void): AsyncIterable<StoredReceipt>;
   /** @throws ClientError service-conflict: a request with that invitation waits already */
   postJoin(request: JoinRequest): Promise<void>;
   joins(): Promise<readonly JoinRequest[]>;
@@ -141,9 +141,14 @@ export function httpTransport(service: ServiceAddress, clock: Clock, authorizer?
       parseStoredReceipts(
         await get(`/v1/receipts?after=${after}`, EXCHANGE_LIMITS.receiptsPerAnswer * LIMITS.receiptBytes),
       ),
-    async *receiptEvents(after, signal) {
+    async *receiptEvents(after, signal, onOpen) {
       const path = `/v1/receipts/events?after=${after}`;
-      for await (const { event, data } of events(path, call, undefined, signal, 2 * LIMITS.receiptBytes)) {
+      const opening: Call = async (request, ending) => {
+        const answer = await call(request, ending);
+        onOpen?.();
+        return answer;
+      };
+      for await (const { event, data } of events(path, opening, undefined, signal, 2 * LIMITS.receiptBytes)) {
         if (event === 'receipt')
           yield readStoredReceipt(parseJson(Buffer.from(data), 2 * LIMITS.receiptBytes));
       }

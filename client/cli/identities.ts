@@ -103,9 +103,16 @@ export class Identities implements AsyncDisposable {
   async open(known: KnownIdentity): Promise<Identity> {
     const before = this.#opened.get(known.keyid);
     if (before) return before;
-    const opened = await this.#unlock(known);
-    this.#opened.set(known.keyid, opened);
-    return opened;
+    // Not kept: the agent may end, and then somebody can be asked.
+    if (known.unlockedSeconds !== undefined) return (await this.agent()).identity(known);
+    const secret = await this.secret(known);
+    try {
+      const opened = holdIdentity(known.name, secret);
+      this.#opened.set(known.keyid, opened);
+      return opened;
+    } finally {
+      secret.fill(0);
+    }
   }
 
   /** The public half that a name or a public line stands for. @throws ClientError identity-unknown, public-line-invalid */
@@ -164,20 +171,17 @@ export class Identities implements AsyncDisposable {
     return AgentClient.of(this.#directory.path, this.#clock);
   }
 
+  /** Forgets what is unlocked, here and in the agent; false when nothing was. */
+  async lock(): Promise<boolean> {
+    const hadSome = this.#opened.size > 0;
+    await this[Symbol.asyncDispose]();
+    return (await (await this.agent()).lock()) || hadSome;
+  }
+
   async [Symbol.asyncDispose](): Promise<void> {
     for (const identity of this.#opened.values()) await identity[Symbol.asyncDispose]();
     this.#opened.clear();
     this.#passphrases[Symbol.dispose]();
-  }
-
-  async #unlock(known: KnownIdentity): Promise<Identity> {
-    if (known.unlockedSeconds !== undefined) return (await this.agent()).identity(known);
-    const secret = await this.secret(known);
-    try {
-      return holdIdentity(known.name, secret);
-    } finally {
-      secret.fill(0);
-    }
   }
 
   async #matching(isWanted: (identity: KnownIdentity) => boolean): Promise<readonly KnownIdentity[]> {

@@ -84,7 +84,8 @@ export class ReceiptWatch implements Disposable {
   static async open(session: Session): Promise<ReceiptWatch> {
     const { last } = await session.transport.receipts(Number.MAX_SAFE_INTEGER);
     const watch = new ReceiptWatch(session, last);
-    void watch.#follow();
+    // Its connection stands before anything is published; where that fails, it is tried again meanwhile.
+    await new Promise<void>((resolve) => void watch.#follow(resolve));
     return watch;
   }
 
@@ -103,11 +104,11 @@ export class ReceiptWatch implements Disposable {
     this.#abort.abort();
   }
 
-  async #follow(): Promise<void> {
+  async #follow(onOpen: () => void): Promise<void> {
     const { signal } = this.#abort;
     while (!signal.aborted) {
       try {
-        for await (const stored of this.#session.transport.receiptEvents(this.#last, signal)) {
+        for await (const stored of this.#session.transport.receiptEvents(this.#last, signal, onOpen)) {
           this.#last = stored.id;
           const verified = await this.reader.read(stored);
           if (verified) this.#came.push(verified);
@@ -116,6 +117,7 @@ export class ReceiptWatch implements Disposable {
       } catch (error) {
         if (!isLapseError(error)) throw error;
       }
+      onOpen();
       await this.#session.clock.sleep(RECONNECT_MS, signal);
     }
   }

@@ -87,7 +87,7 @@ function grantsOf(service: string, of: unknown, secret: string): readonly Grant[
   const { secrets } = members(of ?? {}, `services.${service}`);
   if (secrets === undefined || secrets === null) return [];
   if (!Array.isArray(secrets)) throw malformed(`services.${service}.secrets: a list expected`);
-  return secrets.flatMap((each: unknown) => {
+  const grants = secrets.flatMap((each: unknown) => {
     const entry = typeof each === 'string' ? { source: each } : members(each, `services.${service}.secrets`);
     if (entry['source'] !== secret) return [];
     const target = plain(entry['target']) ?? secret;
@@ -99,11 +99,15 @@ function grantsOf(service: string, of: unknown, secret: string): readonly Grant[
     };
     return [parseGrant(service, parseSecretName(secret), options)];
   });
+  if (grants.length > 1) throw malformed(`services.${service}.secrets has it twice`);
+  return grants;
 }
 
-/** Its digits are octal, whether they are quoted or not. */
-function modeOf(value: unknown): string {
-  return (plain(value) ?? '0444').replace(/^0?o?(?=\d)/, '').padStart(4, '0');
+/** Octal, however it is spelled: 0440 is read by YAML 1.2 as the number 440, 0o440 as 288, and "0440" is a string. */
+function modeOf(value: unknown = '0444'): string {
+  const isValue = typeof value === 'number' && !/^[04]+$/.test(String(value));
+  const digits = isValue ? value.toString(8) : (plain(value) ?? '');
+  return digits.replace(/^0(?=\d{3}$)/, '').padStart(4, '0');
 }
 
 function plain(value: unknown): string | undefined {
