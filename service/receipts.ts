@@ -9,6 +9,8 @@ import type { Inbox } from './store/inbox.ts';
 
 /** How long a receipt waits for others, in milliseconds. */
 const GATHER_MS = 2;
+/** Bytes of receipts in one page; the last one may exceed them. */
+const PAGE_BYTES = 1 << 20;
 /** Streams of `GET /v1/receipts/events`: one for each operator who waits. */
 const READERS = 64;
 
@@ -43,8 +45,7 @@ export class ReceiptBook implements Disposable {
 
   /** A page of what came after a number, and the highest number there is. */
   async page(after: number): Promise<{ receipts: readonly StoredReceipt[]; last: number }> {
-    const receipts = await this.#inbox.receiptsAfter(after, EXCHANGE_LIMITS.receiptsPerAnswer);
-    return { receipts, last: await this.#inbox.lastReceipt() };
+    return { receipts: await this.#read(after), last: await this.#inbox.lastReceipt() };
   }
 
   /** @throws ServiceError streams-exhausted */
@@ -61,7 +62,7 @@ export class ReceiptBook implements Disposable {
     try {
       while (!this.#isClosed && !signal.aborted) {
         const moved = this.#moved.promise;
-        const receipts = await this.#inbox.receiptsAfter(after, EXCHANGE_LIMITS.receiptsPerAnswer);
+        const receipts = await this.#read(after);
         const newest = receipts.at(-1)?.id;
         if (newest === undefined) {
           await Promise.race([moved, aborted]);
@@ -79,6 +80,10 @@ export class ReceiptBook implements Disposable {
   [Symbol.dispose](): void {
     this.#isClosed = true;
     this.#moved.resolve(undefined);
+  }
+
+  #read(after: number): Promise<readonly StoredReceipt[]> {
+    return this.#inbox.receiptsAfter(after, EXCHANGE_LIMITS.receiptsPerAnswer, PAGE_BYTES);
   }
 
   async #commitSoon(): Promise<void> {

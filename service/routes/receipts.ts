@@ -14,6 +14,7 @@ import type { StoredReceipt } from '../../manifest/realm/exchange.ts';
 import { verifyReceipt } from '../../manifest/realm/receipt.ts';
 import type { Authentication } from '../authentication.ts';
 import type { Clock } from '../clock.ts';
+import { ServiceError } from '../errors.ts';
 import type { MemberList } from '../members.ts';
 import type { ReceiptBook } from '../receipts.ts';
 
@@ -54,6 +55,7 @@ export function receiptRoutes(
 
   app.get<{ Querystring: Query }>('/v1/receipts/events', (request, reply) => {
     book.checkRoom();
+    const after = numberIn(request.headers['last-event-id'] ?? request.query.after);
     const { raw } = reply.hijack();
     request.raw.socket.setTimeout(STALLED_MS).setNoDelay(true);
     raw.writeHead(200, {
@@ -61,7 +63,7 @@ export function receiptRoutes(
       'cache-control': 'no-store',
       connection: 'close',
     });
-    void send(raw, book, numberIn(request.headers['last-event-id'] ?? request.query.after), clock);
+    void send(raw, book, after, clock);
   });
 }
 
@@ -88,6 +90,10 @@ function eventOf(receipt: StoredReceipt): string {
   return `id: ${receipt.id}\nevent: receipt\ndata: ${JSON.stringify(storedReceiptJson(receipt))}\n\n`;
 }
 
+/** @throws ServiceError request-malformed */
 function numberIn(text: unknown): number {
-  return typeof text === 'string' && /^\d{1,15}$/.test(text) ? Number(text) : 0;
+  if (text === undefined) return 0;
+  const number = typeof text === 'string' && /^\d{1,16}$/.test(text) ? Number(text) : NaN;
+  if (Number.isSafeInteger(number)) return number;
+  throw new ServiceError('request-malformed', 'receipts are numbered from 1');
 }

@@ -69,8 +69,18 @@ export class Inbox {
     );
   }
 
-  receiptsAfter(id: number, most: number): Promise<readonly StoredReceipt[]> {
-    return settle(() => this.#sql.after.all(id, most) as unknown as readonly StoredReceipt[]);
+  /** At most `most`, and no more once they hold `bytes`. */
+  receiptsAfter(id: number, most: number, bytes: number): Promise<readonly StoredReceipt[]> {
+    return settle(() => {
+      const receipts: StoredReceipt[] = [];
+      for (const row of this.#sql.after.iterate(id, most)) {
+        const receipt = row as unknown as StoredReceipt;
+        receipts.push(receipt);
+        bytes -= receipt.jws.length;
+        if (bytes <= 0) break;
+      }
+      return receipts;
+    });
   }
 
   /** The highest id that was ever given; 0 for none. */

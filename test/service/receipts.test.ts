@@ -78,6 +78,29 @@ describe('receipts', () => {
     expect(await stored(all.last)).toEqual({ receipts: [], last: all.last });
   });
 
+  test('a number beyond the last, and numbers that are none', async () => {
+    await post(await receipt(payments.host));
+    const { last } = await stored();
+    expect(await stored(Number.MAX_SAFE_INTEGER)).toEqual({ receipts: [], last });
+    for (const after of ['-1', 'x', '', '9007199254740992', '1&after=2']) {
+      for (const path of [`receipts?after=${after}`, `receipts/events?after=${after}`]) {
+        expect([path, (await payments.client.get(path)).status]).toEqual([path, 400]);
+      }
+    }
+  });
+
+  test('a page is bounded in bytes; the next goes on behind it', async () => {
+    const large = { failures: new Map(Array.from({ length: 450 }, (_, i) => [`role-${i}`, 'x'.repeat(60)])) };
+    for (let i = 0; i < 3; i++) {
+      await post(...(await Promise.all(Array.from({ length: 15 }, () => receipt(payments.host, large)))));
+    }
+    const first = await stored();
+    expect(first.receipts.length).toBeLessThan(45);
+    const rest = await stored(first.receipts.at(-1)!.id);
+    expect(first.receipts.length + rest.receipts.length).toBe(45);
+    expect(rest.receipts.at(-1)!.id).toBe(first.last);
+  });
+
   test('one that came before is not kept twice', async () => {
     const jws = await receipt(payments.host);
     await post(jws);
