@@ -22,25 +22,40 @@ function encode(value: Json): string {
       return value ? 'true' : 'false';
     default:
       if (value === null) return 'null';
-      return isArray(value) ? `[${value.map(encode).join(',')}]` : encodeObject(value);
+      return isArray(value) ? encodeArray(value) : encodeObject(value);
   }
 }
 
+function encodeArray(value: readonly Json[]): string {
+  let text = '';
+  for (const element of value) text += `${text === '' ? '' : ','}${encode(element)}`;
+  return `[${text}]`;
+}
+
 function encodeObject(value: JsonObject): string {
-  const members = Object.keys(value)
-    .sort(byCodePoint)
-    .map((key) => `${encodeString(key)}:${encode(value[key] as Json)}`);
-  return `{${members.join(',')}}`;
+  let text = '';
+  for (const key of sorted(Object.keys(value))) {
+    text += `${text === '' ? '' : ','}${encodeString(key)}:${encode(value[key] as Json)}`;
+  }
+  return `{${text}}`;
 }
 
 function encodeString(text: string): string {
   if (!text.isWellFormed()) throw new ManifestError('json-not-canonical', 'a string with a lone surrogate');
-  return `"${text.replace(/["\\]/g, '\\$&')}"`;
+  const isPlain = !text.includes('"') && !text.includes('\\');
+  return isPlain ? `"${text}"` : `"${text.replace(/["\\]/g, '\\$&')}"`;
+}
+
+/** By code point. What canonical JSON was read from is in order already, and costs one comparison a key. */
+function sorted(keys: string[]): readonly string[] {
+  if (keys.some((key) => /[\ud800-\udfff]/.test(key))) return keys.sort(byCodePoint);
+  const isSorted = keys.every((key, i) => i === 0 || (keys[i - 1] as string) < key);
+  return isSorted ? keys : keys.sort();
 }
 
 /** UTF-16 order differs from code point order only above U+FFFF; there UTF-8 bytes decide. */
 function byCodePoint(a: string, b: string): number {
-  return /[\ud800-\udfff]/.test(a + b) ? Buffer.compare(Buffer.from(a), Buffer.from(b)) : a < b ? -1 : 1;
+  return Buffer.compare(Buffer.from(a), Buffer.from(b));
 }
 
 function isArray(value: Json): value is readonly Json[] {

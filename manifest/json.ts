@@ -16,8 +16,12 @@ export function parseJson(bytes: Uint8Array, maxBytes: number): Json {
   }
   try {
     const text = new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(bytes);
-    scan(text);
-    return JSON.parse(text) as Json;
+    const members = scan(text);
+    const value = JSON.parse(text) as Json;
+    if (countMembers(value) !== members) {
+      throw new ManifestError('json-duplicate-key', 'a key stands twice in one object');
+    }
+    return value;
   } catch (error) {
     if (error instanceof ManifestError) throw error;
     // The cause is dropped on purpose: V8 quotes the input in its message.
@@ -25,22 +29,26 @@ export function parseJson(bytes: Uint8Array, maxBytes: number): Json {
   }
 }
 
-/** Walks text that need not be JSON; a string directly before a colon is a key of the innermost object. */
-function scan(text: string): void {
-  const open: (Set<string> | undefined)[] = [];
-  let values = 1;
+/** Walks text that need not be JSON. Returns how many members its objects have as written, by their colons. */
+function scan(text: string): number {
+  let [depth, values, members] = [0, 1, 0];
   for (let i = 0; i < text.length; i++) {
     switch (text.charCodeAt(i)) {
+      case 0x22: // "
+        i = endOfString(text, i);
+        break;
       case 0x7b: // {
       case 0x5b: // [
-        open.push(text[i] === '{' ? new Set() : undefined);
-        if (open.length > LIMITS.jsonDepth) {
+        if (++depth > LIMITS.jsonDepth) {
           throw new ManifestError('json-too-deep', `nested deeper than ${LIMITS.jsonDepth}`);
         }
         break;
       case 0x7d: // }
       case 0x5d: // ]
-        open.pop();
+        depth--;
+        break;
+      case 0x3a: // :
+        members++;
         break;
       case 0x2c: // ,
         if (++values > LIMITS.jsonValues) {
@@ -54,33 +62,37 @@ function scan(text: string): void {
           throw new ManifestError('json-not-canonical', 'a number that is not written as an integer');
         }
         break;
-      case 0x22: {
-        const end = endOfString(text, i);
-        const keys = open.at(-1);
-        if (keys && isKey(text, end)) addKey(keys, text.slice(i, end));
-        i = end - 1;
-        break;
-      }
     }
   }
+  return members;
 }
 
-/** Whether the string that ended at `end` is followed by a colon. */
-function isKey(text: string, end: number): boolean {
-  let i = end;
-  while (' \t\r\n'.includes(text[i] ?? '.')) i++;
-  return text[i] === ':';
-}
-
-function addKey(keys: Set<string>, quoted: string): void {
-  const key = JSON.parse(quoted) as string;
-  if (key === '__proto__') throw new ManifestError('json-forbidden-key', 'a key named __proto__');
-  if (keys.has(key)) throw new ManifestError('json-duplicate-key', 'a key stands twice in one object');
-  keys.add(key);
-}
-
+/** Of the quote that ends the string, or of the text. */
 function endOfString(text: string, start: number): number {
-  let i = start + 1;
-  while (i < text.length && text[i] !== '"') i += text[i] === '\\' ? 2 : 1;
-  return i + 1;
+  let end = text.indexOf('"', start + 1);
+  while (end >= 0 && isEscaped(text, end)) end = text.indexOf('"', end + 1);
+  return end < 0 ? text.length : end;
+}
+
+/** Whether an odd number of backslashes stands before it. */
+function isEscaped(text: string, at: number): boolean {
+  let i = at;
+  while (text.charCodeAt(i - 1) === 0x5c) i--;
+  return (at - i) % 2 === 1;
+}
+
+/** As many as are left when of two members with one key the first is gone. */
+function countMembers(value: Json): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  let members = 0;
+  if (Array.isArray(value)) {
+    for (const element of value as readonly Json[]) members += countMembers(element);
+    return members;
+  }
+  if (Object.hasOwn(value, '__proto__')) {
+    throw new ManifestError('json-forbidden-key', 'a key named __proto__');
+  }
+  const object = value as JsonObject;
+  for (const key in object) members += 1 + countMembers(object[key] as Json);
+  return members;
 }

@@ -47,7 +47,8 @@ export function integer(
 /** Lower-case hexadecimal of exactly `bytes` bytes, or of any number of them. */
 export function hex(value: Json | undefined, where: Where, bytes?: number): string {
   const text = string(value, where);
-  if (text.length !== (bytes ?? text.length / 2) * 2 || !/^([0-9a-f]{2})*$/.test(text))
+  const isLong = bytes === undefined ? text.length % 2 === 0 : text.length === 2 * bytes;
+  if (!isLong || !/^[0-9a-f]*$/.test(text))
     throw malformed(where, `${bytes ?? 'any number of'} bytes in hexadecimal`);
   return text;
 }
