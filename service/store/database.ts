@@ -65,5 +65,14 @@ function storeError(error: unknown): LapseError {
   if (error instanceof Error && 'errcode' in error && error.errcode === SQLITE_BUSY) {
     return new ServiceError('store-locked', 'another process has this store open', { cause: error });
   }
-  return new ServiceError('store-failed', 'the store could not be read or written', { cause: error });
+  return new ServiceError('store-failed', `the store could not be read or written: ${reasonOf(error)}`, {
+    cause: error,
+  });
+}
+
+/** SQLite's words for its own code, or the system's code: neither quotes what is stored. */
+function reasonOf(error: unknown): string {
+  if (!(error instanceof Error)) return 'unknown';
+  if ('errstr' in error) return String(error.errstr);
+  return 'code' in error ? String(error.code) : 'unknown';
 }

@@ -63,11 +63,12 @@ async function startOnDisk(): Promise<Running> {
 }
 
 /** Whatever only reads is answered; whatever would have to be kept is refused. Returns the publish that was. */
-async function expectReadsOnly({ client, realm, clock }: Running): Promise<Publish> {
+async function expectReadsOnly({ client, realm, clock }: Running, why: string): Promise<Publish> {
   const before = await client.file('metadata/timestamp.json');
   const live = realm.secret('payments', 'db')!.newest!;
   const draft = await realm.put('payments', 'other', { value: Buffer.alloc(500 << 10) });
-  const refused = { status: 503, body: { code: 'store-failed' } };
+  const message = `the store could not be read or written: ${why}`;
+  const refused = { status: 503, body: { code: 'store-failed', message } };
   expect(await client.publish(draft)).toMatchObject(refused);
   expect(await client.post('joins', joinOf(realm))).toMatchObject(refused);
   for (const path of [
@@ -102,7 +103,7 @@ test.runIf(isRoot)('a full disk, and room again', async () => {
   await using running = await startOnDisk();
   const filler = join(disk, 'filler');
   expect(() => writeFileSync(filler, Buffer.alloc(8 << 20))).toThrow('ENOSPC');
-  const refused = await expectReadsOnly(running);
+  const refused = await expectReadsOnly(running, 'database or disk is full');
   const { client, realm, clock } = running;
   truncateSync(filler, 0);
   expect(await client.publish(refused)).toMatchObject({ status: 200 });
@@ -131,7 +132,7 @@ test.runIf(hasLoop)('a disk that turns read-only', async () => {
   expect(readFileSync('/proc/mounts', 'utf8')).toMatch(
     new RegExp(`^${device} .*(emergency_ro| ro[ ,])`, 'm'),
   );
-  await expectReadsOnly(running);
+  await expectReadsOnly(running, 'disk I/O error');
   await running[Symbol.asyncDispose]();
   const options = { data: join(disk, 'data'), listen: { host: '127.0.0.1', port: 0 }, clock: makeClock() };
   await expect(startService({ ...options, log: () => undefined })).rejects.toMatchObject({
