@@ -41,7 +41,7 @@ export class Stage implements AsyncDisposable {
     const directory = mkdtempSync(join(tmpdir(), 'lapse-cli-'));
     const options = ['--data', join(directory, 'store'), '--listen', '127.0.0.1:0', '--http'];
     const stage = new Stage(directory, spawn(join(BIN, 'lapse-service'), options));
-    const [line] = (await once(stage.#service.stdout, 'data', { signal: AbortSignal.timeout(15_000) })) as [
+    const [line] = (await once(stage.#service.stdout, 'data', { signal: AbortSignal.timeout(60_000) })) as [
       Buffer,
     ];
     stage.env['URL'] = /http:\S+/.exec(line.toString())?.[0] ?? '';
@@ -56,7 +56,7 @@ export class Stage implements AsyncDisposable {
       stdio: ['ignore', 'pipe', 'inherit'],
       // No terminal: nobody can be asked.
       detached: true,
-      timeout: 20_000,
+      timeout: 60_000,
     });
     const [output, [code]] = await Promise.all([
       text(child.stdout),
@@ -75,7 +75,7 @@ export class Stage implements AsyncDisposable {
     const { stdin, stdout } = this.#shell;
     stdin.write(`${line}\n${ASKED}\n`);
     let said = '';
-    const late = AbortSignal.timeout(20_000);
+    const late = AbortSignal.timeout(60_000);
     while (!said.endsWith(ANSWERED)) {
       const [chunk] = (await once(stdout, 'data', { signal: late })) as [Buffer];
       said += chunk.toString();

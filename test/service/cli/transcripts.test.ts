@@ -42,7 +42,7 @@ function pattern(expected: string): RegExp {
   return new RegExp(`^${source}$`);
 }
 
-test.for(transcripts)('%s', { timeout: 90_000 }, async (name) => {
+test.for(transcripts)('%s', { timeout: 240_000 }, async (name) => {
   const transcript = readFileSync(join(import.meta.dirname, name), 'utf8');
   const steps = parse(transcript);
   const values = steps.flatMap(({ command }) => /printf %s (\S+)/.exec(command)?.[1] ?? []);
@@ -68,7 +68,7 @@ test.for(transcripts)('%s', { timeout: 90_000 }, async (name) => {
 
 test(
   'what was generated is shown nowhere, and a host of the pool reads it',
-  { timeout: 60_000 },
+  { timeout: 120_000 },
   async () => {
     await using stage = await Stage.make();
     let said = '';
@@ -96,7 +96,7 @@ test(
   },
 );
 
-test('a value on stdin is neither on the command line nor in the environment', async () => {
+test('a value on stdin is neither on the command line nor in the environment', { timeout: 120_000 }, async () => {
   await using stage = await Stage.make();
   await stage.run('lapse init --service $URL --no-passphrase && lapse namespace add payments');
   const { directory: cwd, env } = stage;
