@@ -23,21 +23,23 @@ function bashScript(program: Command): readonly string[] {
     [
       ...command.commands.map((sub) => sub.name()),
       ...command.options.map((option) => option.long ?? ''),
+      '--help',
     ].join(' ');
-  const cases = [
-    program,
-    ...program.commands,
-    ...program.commands.flatMap((command) => command.commands),
-  ].map((command) => `    ${JSON.stringify(pathOf(command))}) words=${JSON.stringify(words(command))} ;;`);
+  const nested = [...program.commands, ...program.commands.flatMap((command) => command.commands)];
+  const cases = [program, ...nested].map(
+    (command) => `    ${JSON.stringify(pathOf(command))}) words=${JSON.stringify(words(command))} ;;`,
+  );
   return [
     '_lapse() {',
     '  local path= word words i',
     '  for ((i = 1; i < COMP_CWORD; i++)); do',
-    '    word=${COMP_WORDS[i]}; [[ $word == -* || $word == */* ]] || path="${path:+$path }$word"',
+    '    word="${path:+$path }${COMP_WORDS[i]}"',
+    '    case $word in',
+    `      ${nested.map((command) => JSON.stringify(pathOf(command))).join('|')}) path=$word ;;`,
+    '    esac',
     '  done',
     '  case $path in',
     ...cases,
-    '    *) words="--help --json" ;;',
     '  esac',
     '  COMPREPLY=($(compgen -W "$words" -- "${COMP_WORDS[COMP_CWORD]}"))',
     '}',
