@@ -178,7 +178,7 @@ test('a namespace that vanished denies at once, and is an alarm', async () => {
   const { raw } = service.realm.role('targets');
   const delegations = object(raw['delegations'], 'delegations');
   const roles = (delegations['roles'] as readonly JsonObject[]).filter(
-    ({ name }) => !String(name).startsWith('billing'),
+    ({ name }) => !(name as string).startsWith('billing'),
   );
   service.put(service.realm.draft('targets', { delegations: { ...delegations, roles } }));
   const state = await updater.refresh();
