@@ -83,7 +83,8 @@ export class Session {
     this.identities = identities;
   }
 
-  static async open(context: Context): Promise<Session> {
+  /** `expired`: what has expired is taken all the same, though how new it is cannot be told; only to be signed again. */
+  static async open(context: Context, { expired = false } = {}): Promise<Session> {
     const { directory, clock } = context;
     const { service, pin } = await directory.config();
     const transport = httpTransport({ url: service, pin }, clock);
@@ -92,7 +93,7 @@ export class Session {
       anchor: await directory.anchor(),
       storeFor: (realm) => new TrustStore(store, realm),
       transport,
-      clock,
+      clock: expired ? { ...clock, now: () => 0 } : clock,
     });
     const session = new Session(context, transport, updater);
     await session.refresh();

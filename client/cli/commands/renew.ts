@@ -18,12 +18,26 @@ export const registerRenew: Register = (program, run) => {
     .argument('[roles...]', 'default: those whose time is half over, and that can be signed here')
     .summary('sign roles again, before they expire')
     .description('Signs the next version of roles, unchanged, with a new expiry.')
-    .addHelpText('after', '\n  lapse renew\n  lapse renew payments payments-revoker')
-    .action((roles: readonly string[]) => run((context) => renew(context, roles)));
+    .option('--expired', 'also what has expired, though nobody can tell then whether it is the newest')
+    .addHelpText(
+      'after',
+      '\n  lapse renew\n  lapse renew payments payments-revoker\n  lapse renew targets --expired',
+    )
+    .action((roles: readonly string[], options: RenewOptions) =>
+      run((context) => renew(context, roles, options)),
+    );
 };
 
-async function renew(context: Context, named: readonly string[]): Promise<void> {
-  const session = await Session.open(context);
+interface RenewOptions {
+  readonly expired?: boolean;
+}
+
+export async function renew(
+  context: Context,
+  named: readonly string[],
+  { expired = false }: RenewOptions,
+): Promise<void> {
+  const session = await Session.open(context, { expired });
   const roles = named.length > 0 ? check(session.state, named) : await ageing(session);
   if (roles.length === 0) {
     context.output.result(['Nothing that can be signed here needs it.'], { roles: [] });
