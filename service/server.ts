@@ -56,7 +56,9 @@ export function makeServer(parts: ServerParts, tls: TlsIdentity | undefined): Fa
   const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const { status, body } = answerTo(error);
     const route = request.routeOptions.url ?? 'unknown';
-    log('refused', { route, status, code: body.code, ...(status === 500 ? { error: String(error) } : {}) });
+    // Every client asks for the next root, which is not there.
+    if (status !== 404)
+      log('refused', { route, status, code: body.code, ...(status === 500 ? { error: String(error) } : {}) });
     void reply.code(status).send(body);
   };
   const options = {
