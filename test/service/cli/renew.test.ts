@@ -51,7 +51,14 @@ function context(): Context {
   said = '';
   const write = (text: string): void => void (said += text);
   const output = new Output(false, { stdout: { write }, stderr: { write } });
-  return { clock: shared, output, directory, identities, input: 'command', signal: new AbortController().signal };
+  return {
+    clock: shared,
+    output,
+    directory,
+    identities,
+    input: 'command',
+    signal: new AbortController().signal,
+  };
 }
 
 test(
