@@ -4,7 +4,7 @@
 import type { RealmState, Secrets, Wants } from '../client/reading.ts';
 import { ManifestError } from '../manifest/errors.ts';
 import type { LapseError } from '../manifest/errors.ts';
-import type { HostName, Namespace, PoolName } from '../manifest/names.ts';
+import type { HostName, Namespace, PoolName, SecretName } from '../manifest/names.ts';
 import { isRemoved } from '../manifest/realm/fleet.ts';
 import type { Fleet } from '../manifest/realm/fleet.ts';
 import type { HostRecord } from '../manifest/realm/hosts.ts';
@@ -33,8 +33,10 @@ export interface Entitlement {
   readonly failing: ReadonlySet<Namespace>;
   /** Namespaces that are denied at once. */
   readonly denied: ReadonlySet<Namespace>;
-  /** What exceeds a policy, by namespace. */
-  readonly exceeding: ReadonlyMap<Namespace, readonly LapseError[]>;
+  /** What exceeds a policy. */
+  readonly exceeding: readonly LapseError[];
+  /** Why a namespace's newest version of something is not served, for that reason. */
+  readonly ignored: ReadonlyMap<Namespace, LapseError>;
 }
 
 /** Which namespaces concern a host: those of its pools. */
@@ -52,17 +54,20 @@ export function entitlementOf(state: RealmState, self: Self): Entitlement {
   if (refusal || !record || !fleet) return { ...NOTHING, denied, ...(refusal ? { refusal } : {}) };
   const wants = wantsOf(self);
   const secrets = new Map<Namespace, Secrets>();
-  const exceeding = new Map<Namespace, readonly LapseError[]>();
+  const exceeding: LapseError[] = [];
+  const ignored = new Map<Namespace, LapseError>();
   const poolOf = poolsByKid(fleet);
   for (const [namespace, all] of state.secrets) {
     const policy = policies.get(namespace)?.policy;
     if (!policy) continue;
-    const problems: LapseError[] = [];
-    secrets.set(
-      namespace,
-      new Map([...all].map(([name, each]) => [name, within(each, policy, poolOf, problems)])),
-    );
-    if (problems.length > 0) exceeding.set(namespace, problems);
+    const allowed = new Map<SecretName, Secret>();
+    for (const [name, secret] of all) {
+      const found = within(secret, policy, poolOf);
+      allowed.set(name, found.secret);
+      exceeding.push(...found.exceeding);
+      if (found.ignored) ignored.set(namespace, found.ignored);
+    }
+    secrets.set(namespace, allowed);
   }
   const wanted = [...policies].filter(([namespace, { policy }]) => wants(namespace, policy, hosts));
   return {
@@ -77,6 +82,7 @@ export function entitlementOf(state: RealmState, self: Self): Entitlement {
     failing: new Set(wanted.map(([namespace]) => namespace).filter((namespace) => failures.has(namespace))),
     denied,
     exceeding,
+    ignored,
   };
 }
 
@@ -84,7 +90,8 @@ const NOTHING: Omit<Entitlement, 'denied'> = {
   secrets: new Map(),
   pools: new Map(),
   failing: new Set(),
-  exceeding: new Map(),
+  exceeding: [],
+  ignored: new Map(),
 };
 
 /**
@@ -126,23 +133,37 @@ function refusalOf({ fleet, hosts }: RealmState, { name, kid }: Self): LapseErro
   return undefined;
 }
 
-function within(secret: Secret, policy: Policy, poolOf: PoolOf, problems: LapseError[]): Secret {
+interface Within {
+  readonly secret: Secret;
+  readonly exceeding: readonly LapseError[];
+  /** About the newest version. */
+  readonly ignored?: LapseError;
+}
+
+function within(secret: Secret, policy: Policy, poolOf: PoolOf): Within {
   const { newest, superseded, whenStale, ...rest } = secret;
   const id = `${secret.namespace}/${secret.name}`;
-  const foreign = liveVersions(secret).filter((version) => isForOthers(version, policy, poolOf));
+  const foreign = new Map<LiveVersion, LapseError>(
+    liveVersions(secret)
+      .filter((version) => isForOthers(version, policy, poolOf))
+      .map((version) => [
+        version,
+        exceeded(`${id}@${version.version} is encrypted to no pool that the policy allows; it is ignored`),
+      ]),
+  );
   const isTooLong = whenStale === 'serve' && policy.whenStale === 'deny';
-  if (foreign.length === 0 && !isTooLong) return secret;
-  for (const { version } of foreign)
-    problems.push(exceeded(`${id}@${version} is encrypted to no pool that the policy allows; it is ignored`));
-  if (isTooLong)
-    problems.push(
-      exceeded(`${id} asks to be served when stale; the policy does not allow it, so it is denied`),
-    );
+  if (foreign.size === 0 && !isTooLong) return { secret, exceeding: [] };
+  const wish = exceeded(`${id} asks to be served when stale; the policy does not allow it, so it is denied`);
+  const ignored = newest && foreign.get(newest);
   return {
-    ...rest,
-    whenStale: isTooLong ? 'deny' : whenStale,
-    ...(newest && !foreign.includes(newest) ? { newest } : {}),
-    superseded: superseded.filter((version) => !foreign.includes(version)),
+    secret: {
+      ...rest,
+      whenStale: isTooLong ? 'deny' : whenStale,
+      ...(newest && !ignored ? { newest } : {}),
+      superseded: superseded.filter((version) => !foreign.has(version)),
+    },
+    exceeding: [...foreign.values(), ...(isTooLong ? [wish] : [])],
+    ...(ignored ? { ignored } : {}),
   };
 }
 

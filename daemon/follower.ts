@@ -4,6 +4,7 @@
 // on. What was verified is saved apart from this, since no revocation waits for a disk; but nothing is renewed by
 // what could not be saved.
 import type { Clock } from '../client/clock.ts';
+import { ClientError } from '../client/errors.ts';
 import type { RealmState } from '../client/reading.ts';
 import type { Transport } from '../client/transport.ts';
 import type { Renewed, Updater } from '../client/updater.ts';
@@ -48,6 +49,10 @@ export class Follower {
   #latest: { readonly state: RealmState; readonly entitlement: Entitlement } | undefined;
   #sentAt = 0;
   #streaming = false;
+  /** When the stream broke the last time; boot time in milliseconds. */
+  #brokenAt = 0;
+  #isAsked = false;
+  #isRefused = false;
   readonly #renewed = Promise.withResolvers<undefined>();
   readonly #untilRenewal = new Nap();
   #untilStream = new Nap();
@@ -111,8 +116,27 @@ export class Follower {
   async #poll(signal: AbortSignal): Promise<void> {
     while (!signal.aborted) {
       await this.#attempt('renewal', signal, () => this.#renew(signal));
-      await this.#untilRenewal.sleep(this.#parts.clock, this.#pauseMs(), signal);
+      await this.#untilDue(signal);
     }
+  }
+
+  /** Until a nonce is to be sent, which is sooner when the stream breaks meanwhile. */
+  async #untilDue(signal: AbortSignal): Promise<void> {
+    const { clock } = this.#parts;
+    const random = Math.random();
+    const begun = clock.boot();
+    while (!signal.aborted && !this.#isAsked) {
+      const left = this.#dueAt(begun, random) - clock.boot();
+      if (left <= 0) break;
+      await this.#untilRenewal.sleep(clock, left, signal);
+    }
+    this.#isAsked = false;
+  }
+
+  /** A nonce is to be sent now. */
+  #ask(): void {
+    this.#isAsked = true;
+    this.#untilRenewal.end();
   }
 
   async #renew(signal: AbortSignal): Promise<void> {
@@ -147,17 +171,17 @@ export class Follower {
     this.#renewed.resolve(undefined);
   }
 
-  /** From now to the next nonce. */
-  #pauseMs(): number {
-    const { clock, updater } = this.#parts;
-    const { timestamp } = updater.state.set;
+  /** When the next nonce is to be sent, after what `begun` ended; `random` spreads the hosts. */
+  #dueAt(begun: number, random: number): number {
+    const { timestamp } = this.#parts.updater.state.set;
     const { state, entitlement } = this.#latest ?? {};
-    if (entitlement?.refusal?.code === 'host-removed') return SLOW_MS;
-    if (!timestamp || !state || !entitlement) return POLL_MS;
+    if (entitlement?.refusal?.code === 'host-removed') return begun + SLOW_MS;
+    if (!timestamp || !state || !entitlement) return begun + POLL_MS;
     const shortest = Math.min(leaseMs(timestamp), ...leaseLengths(state, entitlement).values());
-    if (this.#errors.has('renewal')) return Math.min(POLL_MS, shortest / 6);
-    const spread = this.#sentAt + (shortest * (1 + Math.random())) / 3 - clock.boot();
-    return Math.max(0, this.#streaming ? spread : Math.min(spread, POLL_MS));
+    if (this.#errors.has('renewal')) return begun + Math.min(POLL_MS, shortest / 6);
+    const due = this.#sentAt + (shortest * (1 + random)) / 3;
+    if (this.#streaming) return due;
+    return Math.min(due, Math.max(begun, this.#brokenAt) + (POLL_MS * (1 + random)) / 2);
   }
 
   async #listen(signal: AbortSignal): Promise<void> {
@@ -171,12 +195,16 @@ export class Follower {
           await updater.offer(news);
           await this.apply(news.files, receivedAt);
           void this.#attempt('saving', signal, () => this.#save());
-          if (this.#isWithoutLease()) this.#untilRenewal.end();
+          if (this.#isWithoutLease()) this.#ask();
           lastId = id;
           pause = RETRY_MS.least;
         }
       });
+      if (this.#streaming) this.#brokenAt = clock.boot();
       this.#streaming = false;
+      // A service that knows this host no more may be right: what it publishes says so, or not.
+      if (this.#isRefused) this.#ask();
+      else this.#untilRenewal.end();
       const isRemoved = this.#latest?.entitlement.refusal?.code === 'host-removed';
       this.#untilStream = new Nap();
       await this.#untilStream.sleep(clock, isRemoved ? SLOW_MS : pause, signal);
@@ -217,6 +245,7 @@ export class Follower {
       this.#errors.delete(what);
     } catch (error) {
       if (signal.aborted) return;
+      if (what === 'stream') this.#isRefused = error instanceof ClientError && error.code === 'token-refused';
       const message = error instanceof Error ? error.message : String(error);
       if (message !== this.#errors.get(what)) this.#parts.log.warn(`${what}: ${message}`);
       this.#errors.set(what, message);

@@ -121,7 +121,7 @@ export class Serving {
   }
 
   get problems(): readonly LapseError[] {
-    const exceeding = [...(this.#arrival?.entitlement.exceeding.values() ?? [])].flat();
+    const exceeding = this.#arrival?.entitlement.exceeding ?? [];
     return [...this.#problems, ...exceeding, ...(this.#loader?.failures.values() ?? [])];
   }
 
@@ -322,9 +322,7 @@ export class Serving {
     const arrival = this.#arrival;
     if (!arrival) return undefined;
     const pending = new Set<Namespace>();
-    const unserved = new Map<Namespace, LapseError>();
-    for (const [namespace, [problem]] of arrival.entitlement.exceeding)
-      if (problem) unserved.set(namespace, problem);
+    const unserved = new Map(arrival.entitlement.ignored);
     for (const { live, context } of this.#living()) {
       if (this.#held.has(live.path)) continue;
       const failure = this.#loader?.failures.get(live.path);

@@ -188,7 +188,7 @@ describe('with a stream', () => {
       vi.spyOn(Math, 'random').mockReturnValue(random);
       push('1', await put());
       await calm();
-      await pass(2000);
+      await pass(30_000);
       const [begun, asked] = [end(), service.asked.length];
       await pass(after - 1);
       expect([end(), service.asked.length]).toEqual([begun, asked]);
@@ -218,13 +218,42 @@ describe('with a stream', () => {
   });
 });
 
-test('without a stream it asks every two seconds', async () => {
+test('without a stream it asks every two seconds at the latest', async () => {
+  vi.spyOn(Math, 'random').mockReturnValue(1);
+  await pass(2000);
   const ends = [end()];
   for (let i = 0; i < 3; i++) {
     await pass(2000);
     ends.push(end());
   }
   expect(ends.map((each) => each - ends[0]!)).toEqual([0, 2000, 4000, 6000]);
+});
+
+test('when the stream breaks, it asks soon, not when it would have', async () => {
+  push('1', await put());
+  await pass(2000);
+  await pass(1000);
+  const before = end();
+  breakOff();
+  await calm();
+  await pass(1499);
+  expect(end()).toBe(before);
+  await pass(1);
+  expect(end()).toBeGreaterThan(before);
+});
+
+test('when the service knows this host no more, it looks at once why', async () => {
+  push('1', await put());
+  await pass(2000);
+  await pass(1000);
+  service.put(await service.realm.remove('web-1'));
+  service.news = () => {
+    throw new ClientError('token-refused', 'this host was removed', { reason: 'host-removed' });
+  };
+  breakOff();
+  await calm();
+  await pass(100);
+  expect(arrival.entitlement.refusal?.code).toBe('host-removed');
 });
 
 describe('a lease runs out', () => {

@@ -108,7 +108,8 @@ function realm(
       pools: new Map([[PAYMENTS, []]]),
       failing: new Set(failing),
       denied: new Set(),
-      exceeding: new Map(),
+      exceeding: [],
+      ignored: new Map(),
       ...more,
     },
     receivedAt: clock.monotonic(),
@@ -462,9 +463,9 @@ describe('what is in effect is told', () => {
     unloaded.set(path('payments/db@1'), new ManifestError('hash-mismatch', 'x'));
     await serving.apply(realm([secret()]));
     expect(last()).toMatchObject({ pending: [], unserved: [[PAYMENTS, 'hash-mismatch']] });
-    const exceeding = new Map([[PAYMENTS, [new ManifestError('policy-exceeded', 'x')]]]);
+    const ignored = new Map([[PAYMENTS, new ManifestError('policy-exceeded', 'x')]]);
     unloaded.clear();
-    await serving.apply(realm([], [], { exceeding }));
+    await serving.apply(realm([], [], { ignored }));
     expect(last()).toMatchObject({ unserved: [[PAYMENTS, 'policy-exceeded']] });
   });
 
