@@ -9,6 +9,7 @@ import type { LapseError } from '../manifest/errors.ts';
 import { LIMITS } from '../manifest/limits.ts';
 import type { RealmId } from '../manifest/names.ts';
 import { NONCE_BYTES, checkEcho, confirms } from '../manifest/realm/echo.ts';
+import type { Echo } from '../manifest/realm/echo.ts';
 import type { News } from '../manifest/realm/exchange.ts';
 import {
   FLEET,
@@ -113,18 +114,31 @@ export class Updater {
    * @throws ClientError realm-moving: the realm changed faster than it could be followed
    */
   async renew(): Promise<Renewed> {
+    let stranger: LapseError | undefined;
     for (let attempt = 0; attempt < ECHOES; attempt++) {
       const nonce = randomBytes(NONCE_BYTES).toString('hex');
       const sentAt = this.#clock.boot();
-      const echo = checkEcho(this.#state.set, await this.#transport.echo(nonce), nonce);
-      if (confirms(echo, this.#state.set)) {
+      const echo = this.#readEcho(await this.#transport.echo(nonce), nonce);
+      if (isLapseError(echo)) {
+        stranger = echo;
+      } else if (confirms(echo, this.#state.set)) {
         // Looked at again, for below the timestamp something may have expired since, or failed for a passing reason.
         const state = await this.#inTurn(() => this.#advance(this.#cycle(this.#fetch)));
         if (confirms(echo, state.set)) return { state, sentAt };
       }
       await this.refresh();
     }
-    throw new ClientError('realm-moving', 'the realm changes faster than it can be followed');
+    throw stranger ?? new ClientError('realm-moving', 'the realm changes faster than it can be followed');
+  }
+
+  /** Or why it is signed by nobody who is known here: the next root may name them. */
+  #readEcho(bytes: Uint8Array, nonce: string): Echo | LapseError {
+    try {
+      return checkEcho(this.#state.set, bytes, nonce);
+    } catch (error) {
+      if (isLapseError(error) && error.code === 'signature-threshold') return error;
+      throw error;
+    }
   }
 
   /** Takes pushed news; files that it does not carry are fetched. It never renews a lease. */

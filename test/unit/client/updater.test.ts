@@ -8,6 +8,7 @@ import { Updater } from '../../../client/updater.ts';
 import type { RealmState } from '../../../client/reading.ts';
 import type { JsonObject } from '../../../manifest/json.ts';
 import { parseNamespace, parseSecretName } from '../../../manifest/names.ts';
+import { signEcho } from '../../../manifest/realm/echo.ts';
 import { makeSigner } from '../../support/realm.ts';
 import { HUGE, MemoryService } from './memory-service.ts';
 import { ManualClock } from './manual-clock.ts';
@@ -79,6 +80,17 @@ describe('a lease is renewed', () => {
     const old = await service.echo('0'.repeat(64));
     service.echo = () => Promise.resolve(old);
     await expect(updater.renew()).rejects.toMatchObject({ code: 'echo-mismatch' });
+  });
+
+  test('by one of keys that only the next root names: it looks there, and asks again', async () => {
+    const [{ echo }, stranger] = [service, makeSigner()];
+    let asked = 0;
+    service.echo = (nonce) => (++asked === 1 ? Promise.resolve(strange(nonce)) : echo(nonce));
+    const strange = (nonce: string) => signEcho({ version: 1, sha256: '0'.repeat(64) }, nonce, [stranger]);
+    await updater.renew();
+    expect([asked, service.asked.includes('2.root.json')]).toEqual([2, true]);
+    service.echo = (nonce) => Promise.resolve(strange(nonce));
+    await expect(updater.renew()).rejects.toMatchObject({ code: 'signature-threshold' });
   });
 
   test('not by an older timestamp, and not for ever', async () => {
