@@ -1,7 +1,17 @@
 // How lapsed starts, ends and fails: in time, with a clear word, and with nothing left behind.
 import { randomBytes } from 'node:crypto';
 import { spawnSync } from 'node:child_process';
-import { chmodSync, mkdirSync, readdirSync, statSync, writeFileSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  mkdirSync,
+  readFileSync,
+  readdirSync,
+  rmSync,
+  statSync,
+  truncateSync,
+  writeFileSync,
+} from 'node:fs';
 import { dirname, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -87,6 +97,7 @@ describe('the end of lapsed', () => {
       ).length;
     await expect.poll(compiled, { timeout: 10_000 }).toBeGreaterThan(100);
     expect(statSync(run).mode & 0o777).toBe(0o700);
+    await host.lapsed.end();
   });
 
   it('SIGTERM while it starts: the mount that it has made is taken away', async () => {
@@ -220,26 +231,46 @@ describe('a start that is refused', () => {
       ...limited('ulimit -c 0 && set -- "$1" "$2" --config /nowhere'),
     ]));
 
-  it('a service that is not on loopback', () =>
-    expectRefusal('usage', /loopback/, { service: 'http://192.0.2.1:7700' }));
+  it('a machine that has joined no realm', () =>
+    expectRefusal('host-not-joined', /lapsed join/, { state: join(host.places.work, 'nothing') }));
 
-  it('a root that is not there', () =>
-    expectRefusal('config-unreadable', /root .*nowhere/, { root: '/nowhere/root.json' }));
-
-  it('a root that is none', () => {
-    const root = join(host.places.work, 'not-a-root.json');
-    writeFileSync(root, '{}');
-    return expectRefusal('metadata-malformed', /./, { root });
-  });
-
-  it('a key that others can read', async () => {
-    const key = join(host.places.operator, 'pools', 'default.x25519');
-    chmodSync(key, 0o644);
-    try {
-      await expectRefusal('key-unreadable', /chmod 600/, {});
-    } finally {
-      chmodSync(key, 0o600);
-    }
+  it.each<[string, string, RegExp, (state: string) => void]>([
+    ['a root that is not there', 'host-unreadable', /root/, (state) => rmSync(join(state, 'root.json'))],
+    [
+      'a root that is none',
+      'metadata-malformed',
+      /./,
+      (state) => writeFileSync(join(state, 'root.json'), '{}'),
+    ],
+    ['a torn host.json', 'host-unreadable', /damaged/, (state) => truncateSync(join(state, 'host.json'), 40)],
+    [
+      'a service that is not on loopback, without a pin',
+      'pin-needed',
+      /needs a pin/,
+      (state) => {
+        const file = join(state, 'host.json');
+        const { pin: _, ...rest } = JSON.parse(readFileSync(file, 'utf8')) as Record<string, string>;
+        writeFileSync(file, JSON.stringify(rest));
+      },
+    ],
+    [
+      'a key that others can read',
+      'key-unreadable',
+      /chmod 600/,
+      (state) => chmodSync(join(state, 'host.ed25519'), 0o644),
+    ],
+    [
+      'a key that is torn',
+      'key-unreadable',
+      /x25519/,
+      (state) => truncateSync(join(state, 'host.x25519'), 20),
+    ],
+  ])('%s', (_, code, says, damage) => {
+    const state = join(host.places.work, `state-${code}`);
+    rmSync(state, { recursive: true, force: true });
+    cpSync(host.places.state, state, { recursive: true });
+    damage(state);
+    return expectRefusal(code, says, { state });
   });
 
   it('core dumps that are allowed', () =>

@@ -3,5 +3,5 @@ import { getEnvironmentData } from 'node:worker_threads';
 import { runServingThread } from '../../daemon/serving-thread.ts';
 import { moveWallClock } from './lapsed-puppet-clock.ts';
 
-moveWallClock(String(getEnvironmentData('strings')));
+moveWallClock(getEnvironmentData('strings') as string);
 runServingThread();
