@@ -13,6 +13,7 @@ const project = (name: string, groupOrder: number, serial: boolean) => ({
     pool: 'forks' as const,
     env: { NODE_COMPILE_CACHE },
     fileParallelism: !serial,
+    maxConcurrency: 2,
     sequence: { groupOrder },
     testTimeout: name === 'unit' ? 20_000 : 60_000,
     hookTimeout: 60_000,

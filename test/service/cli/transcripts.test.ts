@@ -42,7 +42,8 @@ function pattern(expected: string): RegExp {
   return new RegExp(`^${source}$`);
 }
 
-test.for(transcripts)('%s', { timeout: 240_000 }, async (name) => {
+// Two at a time, which is as many as there are processors to wait for.
+test.concurrent.for(transcripts)('%s', { timeout: 240_000 }, async (name) => {
   const transcript = readFileSync(join(import.meta.dirname, name), 'utf8');
   const steps = parse(transcript);
   const values = steps.flatMap(({ command }) => /printf %s (\S+)/.exec(command)?.[1] ?? []);
@@ -96,16 +97,20 @@ test(
   },
 );
 
-test('a value on stdin is neither on the command line nor in the environment', { timeout: 120_000 }, async () => {
-  await using stage = await Stage.make();
-  await stage.run('lapse init --service $URL --no-passphrase && lapse namespace add payments');
-  const { directory: cwd, env } = stage;
-  const child = spawn(join(BIN, 'lapse'), ['secret', 'put', 'payments/db'], { cwd, env });
-  const ended = once(child, 'exit') as Promise<[number]>;
-  child.stdin.write('correct-horse');
-  const shown = ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${child.pid}/${file}`, 'latin1'));
-  child.stdin.end();
-  expect(await ended).toEqual([0, null]);
-  expect(shown[0]).toContain('payments/db');
-  expect(shown.join()).not.toContain('correct-horse');
-});
+test(
+  'a value on stdin is neither on the command line nor in the environment',
+  { timeout: 120_000 },
+  async () => {
+    await using stage = await Stage.make();
+    await stage.run('lapse init --service $URL --no-passphrase && lapse namespace add payments');
+    const { directory: cwd, env } = stage;
+    const child = spawn(join(BIN, 'lapse'), ['secret', 'put', 'payments/db'], { cwd, env });
+    const ended = once(child, 'exit') as Promise<[number]>;
+    child.stdin.write('correct-horse');
+    const shown = ['cmdline', 'environ'].map((file) => readFileSync(`/proc/${child.pid}/${file}`, 'latin1'));
+    child.stdin.end();
+    expect(await ended).toEqual([0, null]);
+    expect(shown[0]).toContain('payments/db');
+    expect(shown.join()).not.toContain('correct-horse');
+  },
+);
