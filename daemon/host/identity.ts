@@ -1,5 +1,5 @@
 // Who this host is, for the service and in its receipts: a token for each request that needs one, made anew each time. When
-// the service says that a token came too late or too early, this host's wall clock is off: from then on the service's own
+// the service says that a token came too late or too early, this host's wall clock is off, or the service has just started: from then on the service's own
 // time is reckoned by the boot-time clock, which nobody sets.
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../client/clock.ts';
@@ -12,6 +12,8 @@ import { readHostKeys } from './host-keys.ts';
 import type { HostKeyPair } from './host-keys.ts';
 
 const JTI_BYTES = 16;
+/** The service tells its time in whole seconds, and takes no token from before it started. */
+const ROUNDED_MS = 1000;
 
 export interface HostIdentity extends HostFile, HostKeyPair {
   /** Root 1. */
@@ -53,7 +55,7 @@ export class HostAuthorizer implements Authorizer {
 
   refused(code: string, serviceNow: number | undefined): boolean {
     if ((code !== 'token-expired' && code !== 'token-early') || serviceNow === undefined) return false;
-    this.#lead = serviceNow - this.#clock.boot();
+    this.#lead = serviceNow + ROUNDED_MS - this.#clock.boot();
     return true;
   }
 }

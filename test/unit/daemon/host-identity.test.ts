@@ -160,6 +160,21 @@ describe('a token', () => {
     },
   );
 
+  test('of the second in which the service starts: refused as older than that, and then no more', async () => {
+    const clock = new ManualClock(Date.UTC(2026, 0, 31, 12, 0, 0, 900));
+    const since = clock.now();
+    const authorizer = new HostAuthorizer(identity, clock);
+    const issued = async (): Promise<number> =>
+      (
+        JSON.parse(Buffer.from((await authorizer.token()).split('.')[1]!, 'base64url').toString()) as {
+          iat: number;
+        }
+      ).iat * 1000;
+    expect(await issued()).toBeLessThan(since);
+    authorizer.refused('token-expired', Math.floor(clock.now() / 1000) * 1000);
+    expect(await issued()).toBeGreaterThanOrEqual(since);
+  });
+
   test('refused for another reason, or without a date: not asked again', () => {
     const authorizer = new HostAuthorizer(identity, new ManualClock());
     for (const code of ['host-removed', 'host-unknown', 'token-replayed', 'token-malformed', ''])
