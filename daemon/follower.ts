@@ -178,10 +178,16 @@ export class Follower {
     if (entitlement?.refusal?.code === 'host-removed') return begun + SLOW_MS;
     if (!timestamp || !state || !entitlement) return begun + POLL_MS;
     const shortest = Math.min(leaseMs(timestamp), ...leaseLengths(state, entitlement).values());
-    if (this.#errors.has('renewal')) return begun + Math.min(POLL_MS, shortest / 6);
+    if (this.#errors.has('renewal') || this.#isShort) return begun + Math.min(POLL_MS, shortest / 6);
     const due = this.#sentAt + (shortest * (1 + random)) / 3;
     if (this.#streaming) return due;
     return Math.min(due, Math.max(begun, this.#brokenAt) + (POLL_MS * (1 + random)) / 2);
+  }
+
+  /** Something of what was verified could not be fetched: it is looked at again soon. */
+  get #isShort(): boolean {
+    const { serving, keyring } = this.#parts;
+    return serving.isShort || keyring.problems.some((problem) => problem instanceof ClientError);
   }
 
   async #listen(signal: AbortSignal): Promise<void> {

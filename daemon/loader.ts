@@ -3,6 +3,7 @@
 // looked at. Readers never wait for any of this.
 import type { Transport } from '../client/transport.ts';
 import { ClientError } from '../client/errors.ts';
+import type { ClientCode } from '../client/errors.ts';
 import { isLapseError } from '../manifest/errors.ts';
 import type { LapseError } from '../manifest/errors.ts';
 import type { PoolName, TargetPath } from '../manifest/names.ts';
@@ -13,6 +14,11 @@ import type { Keyring } from './host/keyring.ts';
 import type { Loaded, Vault } from './vault/vault.ts';
 
 const AT_ONCE = 8;
+const PASSING: ReadonlySet<string> = new Set<ClientCode>([
+  'service-unreachable',
+  'service-failed',
+  'token-refused',
+]);
 
 export interface Order {
   readonly live: LiveVersion;
@@ -49,6 +55,11 @@ export class Loader {
 
   get idle(): boolean {
     return this.#busy.size === 0;
+  }
+
+  /** Whether something failed that may succeed when it is asked for again. */
+  get isWorthAnother(): boolean {
+    return [...this.failures.values()].some(({ code }) => PASSING.has(code));
   }
 
   /** Forgets why versions failed that nobody wants any more. */

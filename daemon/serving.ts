@@ -112,6 +112,11 @@ export class Serving {
     while (this.#loader?.idle === false) await this.#idle.promise;
   }
 
+  /** Whether something could not be fetched, and may be when it is asked for again. */
+  get isShort(): boolean {
+    return this.#loader?.isWorthAnother ?? false;
+  }
+
   get table(): Table {
     return this.#table;
   }

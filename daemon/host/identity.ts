@@ -1,6 +1,6 @@
 // Who this host is, for the service and in its receipts: a token for each request that needs one, made anew each time. When
-// the service says that a token came too late or too early, this host's wall clock is off, or the service has just started: from then on the service's own
-// time is reckoned by the boot-time clock, which nobody sets.
+// the service says that a token came too late or too early, this host's wall clock is off, or the service has just
+// started: from then on the service's own time is reckoned by the boot-time clock, which nobody sets.
 import { randomBytes } from 'node:crypto';
 import type { Clock } from '../../client/clock.ts';
 import type { Authorizer } from '../../client/transport.ts';

@@ -39,6 +39,8 @@ let host: TestHost;
 let served: number | undefined;
 let arrival: Arrival;
 let serve: () => Promise<void>;
+/** Whether an envelope could not be fetched. */
+let isShort: boolean;
 /** Each time the stream is opened: what it resumes from. */
 let streams: (string | undefined)[];
 let push: (id: string, news: News) => void;
@@ -63,6 +65,7 @@ beforeEach(async () => {
   [streams, warnings, alarms, served] = [[], [], [], undefined];
   ending = new AbortController();
   serve = () => Promise.resolve();
+  isShort = false;
   service.news = async function* (lastId, signal) {
     streams.push(lastId);
     const queue: { id: string; news: News }[] = [];
@@ -81,6 +84,9 @@ beforeEach(async () => {
   };
   const serving = {
     begun: true,
+    get isShort() {
+      return isShort;
+    },
     apply: async (what: Arrival) => {
       arrival = what;
       const db = [...what.entitlement.secrets.values()].flatMap((secrets) => [...secrets.values()])[0];
@@ -227,6 +233,22 @@ test('without a stream it asks every two seconds at the latest', async () => {
     ends.push(end());
   }
   expect(ends.map((each) => each - ends[0]!)).toEqual([0, 2000, 4000, 6000]);
+});
+
+test('when something could not be fetched, it looks again soon, not when the lease asks for it', async () => {
+  isShort = true;
+  push('1', await put());
+  await pass(2000);
+  for (const _ of [1, 2, 3]) {
+    const before = end();
+    await pass(2000);
+    expect(end()).toBe(before + 2000);
+  }
+  isShort = false;
+  await pass(2000);
+  const before = end();
+  await pass(20_000);
+  expect(end()).toBe(before);
 });
 
 test('when the stream breaks, it asks soon, not when it would have', async () => {
