@@ -1,8 +1,8 @@
-// Searches every file below a directory for a value: raw, in hexadecimal (both cases), and in base64 (both alphabets) at each of the
+// Searches every file below a directory, but not what is mounted there, for a value: raw, in hexadecimal (both cases), and in base64 (both alphabets) at each of the
 // three alignments at which it could stand inside something larger. A scan is worth nothing without its control, so
 // `scan` is also run over a file that it must find.
 import { randomBytes } from 'node:crypto';
-import { readFile, readdir, rm, writeFile } from 'node:fs/promises';
+import { readFile, readdir, rm, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 
 /** Paths of files: those that were read, and those in which the value stands. */
@@ -15,15 +15,23 @@ export async function scan(directory: string, values: readonly Uint8Array[]): Pr
   const forms = values.flatMap(formsOf);
   const files = new Set<string>();
   const hits = new Set<string>();
-  for (const entry of await readdir(directory, { recursive: true, withFileTypes: true })) {
-    if (!entry.isFile()) continue;
-    const path = join(entry.parentPath, entry.name);
+  for await (const path of filesBelow(directory, (await stat(directory)).dev)) {
     const bytes = await readFile(path).catch(unlessGone);
     if (!bytes) continue;
     files.add(path);
     if (forms.some((form) => bytes.includes(form))) hits.add(path);
   }
   return { files, hits };
+}
+
+/** Regular files on one device: what a mount shows stands on no disk. */
+async function* filesBelow(directory: string, device: number): AsyncGenerator<string> {
+  for (const entry of (await readdir(directory, { withFileTypes: true }).catch(unlessGone)) ?? []) {
+    const path = join(directory, entry.name);
+    if (entry.isFile()) yield path;
+    else if (entry.isDirectory() && (await stat(path).catch(unlessGone))?.dev === device)
+      yield* filesBelow(path, device);
+  }
 }
 
 /** A program that still runs may have taken a file away. */

@@ -90,14 +90,15 @@ it.each(['once', 'and again'])('passes, %s, with the figures that are promised',
 });
 
 it.each([
-  ['no-invalidate', /CAUGHT: [1-9]\d* reads .*mapped.* after the revocation/],
-  ['log-plaintext', /CAUGHT: plaintext stands on disk, in [1-9]/],
-  ['no-identity', /CAUGHT: the container without a grant read the secret [1-9]/],
-])('catches the sabotage %s', async (name, sentence) => {
+  // A mapping that is never invalidated outlives a revocation, and the lease as well.
+  ['no-invalidate', /CAUGHT: [1-9]\d* reads .*mapped.* after the revocation/, 2],
+  ['log-plaintext', /CAUGHT: plaintext stands on disk, in [1-9]/, 1],
+  ['no-identity', /CAUGHT: the container without a grant read the secret [1-9]/, 1],
+] as const)('catches the sabotage %s', async (name, sentence, times) => {
   const demo = new Demo('--break', name);
   expect(await demo.ended(), demo.output).toBe(1);
   expect(demo.output).toMatch(sentence);
-  expect(demo.output.match(/CAUGHT/g), 'nothing else is broken').toHaveLength(1);
+  expect(demo.output.match(/CAUGHT/g), 'nothing else is broken').toHaveLength(times);
   expectNothingLeft(demo);
 });
 
