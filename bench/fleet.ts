@@ -11,6 +11,7 @@ import type { Container } from '../demo/container.ts';
 import { makePlaces } from '../demo/programs.ts';
 import type { Places } from '../demo/programs.ts';
 import { fnv1a } from '../demo/records.ts';
+import type { ReadRecord } from '../demo/records.ts';
 import { Stage } from '../demo/stage.ts';
 import { percentile } from './findings.ts';
 import type { Findings } from './findings.ts';
@@ -91,31 +92,32 @@ async function revocations(stage: Stage, trials: number, hosts: number): Promise
 
 type Death = 'SIGKILL' | 'SIGSTOP';
 
-/** From the signal to the first touch of a mapping that fails; the container holds it, and a descriptor. */
+/** From the signal to the first touch of a mapping that fails; a container holds it, and a descriptor. */
 async function deadMansSwitch(stage: Stage): Promise<Readonly<Record<Death, readonly number[]>>> {
-  const reader = await stage.startContainer('web', ['/bin/reader', '/run/lapse/fs/self/token', '200']);
   const found = { SIGKILL: [] as number[], SIGSTOP: [] as number[] };
   for (let trial = 0; trial < DEATHS; trial++) {
     for (const death of ['SIGKILL', 'SIGSTOP'] as const) {
-      found[death].push(await die(stage, reader, death));
+      // A reader maps once, so each trial has its own.
+      const workload = `web-${trial}-${death}`;
+      const value = Buffer.from(randomBytes(24).toString('base64url'));
+      await stage.lapse(['secret', 'put', SECRET, '--grant', workload], Buffer.from(value));
+      const command = ['/bin/reader', '/run/lapse/fs/self/token', '200'];
+      const reader = await stage.startContainer(workload, command);
+      found[death].push(await die(stage, reader, value, death));
+      await reader.stop();
       progress(`${death}: ${trial + 1} of ${DEATHS}`);
     }
   }
   return found;
 }
 
-async function die(stage: Stage, reader: Container, death: Death): Promise<number> {
-  const value = Buffer.from(randomBytes(24).toString('base64url'));
-  await stage.lapse(['secret', 'put', SECRET, '--grant', 'web'], Buffer.from(value));
-  await reader.seen(
-    'the value, mapped',
-    ({ way, hash }) => way === 'mapped' && hash === fnv1a(value),
-    PATIENCE_MS,
-  );
+async function die(stage: Stage, reader: Container, value: Buffer, death: Death): Promise<number> {
+  const isMapped = ({ way, hash }: ReadRecord): boolean => way === 'mapped' && hash === fnv1a(value);
+  await reader.seen('the value, mapped', isMapped, PATIENCE_MS);
   const pid = Number(await readFile(join(dirname(stage.places.control), 'pid'), 'utf8'));
   const at = clock.monotonic();
   process.kill(pid, death);
-  const isDead = ({ way, start, result }: { way: string; start: bigint; result: number }): boolean =>
+  const isDead = ({ way, start, result }: ReadRecord): boolean =>
     way === 'mapped' && start > at && result !== 0;
   const { end } = await reader.seen('the end of the mapping', isDead, PATIENCE_MS);
   return Number(end - at) / 1e6;
