@@ -93,7 +93,8 @@ export class AgentClient {
     throw new ClientError(CODES.find((known) => known === code) ?? 'agent-refused', message);
   }
 
-  async #exchange(request: Frame): Promise<Frame | undefined> {
+  /** An agent that dies right now resets what it has not accepted: asked again, soon after, it is gone. */
+  async #exchange(request: Frame, attempts = 5): Promise<Frame | undefined> {
     const signal = this.#clock.deadline(REQUEST_MS);
     const socket = connect({ path: this.#socket, allowHalfOpen: true, signal });
     try {
@@ -103,6 +104,10 @@ export class AgentClient {
       if (cause instanceof ClientError) throw cause;
       const { code } = cause as NodeJS.ErrnoException;
       if (code === 'ENOENT' || code === 'ECONNREFUSED') return undefined;
+      if (code === 'ECONNRESET' && attempts > 1) {
+        await this.#clock.sleep(20);
+        return await this.#exchange(request, attempts - 1);
+      }
       throw new ClientError('agent-unavailable', `the agent does not answer (${code ?? 'unknown'})`);
     } finally {
       socket.destroy();
