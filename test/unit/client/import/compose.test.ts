@@ -1,3 +1,4 @@
+// The secrets of a Compose file, read as an import: what is taken, what is left aside, and which files are refused.
 import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';

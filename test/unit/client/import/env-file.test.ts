@@ -1,3 +1,4 @@
+// Lines of NAME=value, read as an import: quotes, comments and names, and which lines are refused.
 import { expect, test } from 'vitest';
 import { readEnvFile } from '../../../../client/cli/import/env-file.ts';
 
