@@ -13,13 +13,18 @@ import type { Places } from '../demo/programs.ts';
 import { fnv1a } from '../demo/records.ts';
 import type { ReadRecord } from '../demo/records.ts';
 import { Stage } from '../demo/stage.ts';
+import { ALL_CPUS } from './cpu.ts';
 import { percentile } from './findings.ts';
 import type { Findings } from './findings.ts';
 
+/** A fleet has no CPU that is a host's, or everybody else's. */
+const CPUS = { host: ALL_CPUS, others: ALL_CPUS };
 const SECRET = 'bench/token';
 const WARM_UP = 3;
 /** Trials of each way of being dead. */
 const DEATHS = 10;
+/** Between two deaths, in milliseconds: after more than five within 10 s a holder gives up. */
+const DEATH_PAUSE_MS = 2500;
 /** The heartbeat limit, `dead_after`, is 1 s by default. */
 const PATIENCE_MS = 10_000;
 
@@ -34,7 +39,7 @@ export async function fleet(parameters: readonly string[]): Promise<Findings> {
     },
   });
   const [hosts, trials] = [Number(values.hosts), Number(values.trials)];
-  const places = await makePlaces(await mkdtemp(join(tmpdir(), 'lapse-fleet-')));
+  const places = await makePlaces(await mkdtemp(join(tmpdir(), 'lapse-fleet-')), CPUS);
   const first = new Stage(places, clock);
   const others: Stage[] = [];
   try {
@@ -68,7 +73,7 @@ async function joinAndServe(stage: Stage, number: number): Promise<void> {
 
 /** Another host of the same realm: operator and service are shared. */
 async function hostPlaces(shared: Places, name: string): Promise<Places> {
-  const own = await makePlaces(join(shared.work, name));
+  const own = await makePlaces(join(shared.work, name), shared.cpus);
   return { ...own, operator: shared.operator, store: shared.store };
 }
 
@@ -105,6 +110,7 @@ async function deadMansSwitch(stage: Stage): Promise<Readonly<Record<Death, read
       const reader = await stage.startContainer(workload, command);
       found[death].push(await die(stage, reader, value, death));
       await reader.stop();
+      await clock.sleep(DEATH_PAUSE_MS);
       progress(`${death}: ${trial + 1} of ${DEATHS}`);
     }
   }

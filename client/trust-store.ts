@@ -47,6 +47,8 @@ const OWN = /^(trusted|(before-[0-9a-f]{16}|\d+)\.[a-z0-9-]+)\.json(\.new)?$/;
 export class TrustStore {
   readonly #directory: string;
   readonly #realm: RealmId;
+  /** What stands there if the index is still the one that was written here. */
+  #written: { readonly index: Uint8Array; readonly files: ReadonlyMap<string, Uint8Array> } | undefined;
 
   constructor(directory: string, realm: RealmId) {
     this.#directory = directory;
@@ -90,36 +92,44 @@ export class TrustStore {
   }
 
   async #replace(trusted: ReadonlyMap<string, Uint8Array>, memory: Memory): Promise<void> {
-    const saved = await this.#saved();
+    const index = await this.#read(INDEX);
+    const saved = this.#saved(index);
     const names = [...trusted.keys()];
     const floors = joined(memory.floors, saved?.floors);
     if (saved && isOlder(names, saved.files)) {
       // Whoever comes late may still know of something that was taken back.
-      await this.#write(INDEX, Buffer.from(JSON.stringify(indexJson(this.#realm, { ...saved, floors }))));
+      await this.#writeIndex({ ...saved, floors });
       return;
     }
     const before = [...memory.predecessors].map(
       ([role, bytes]) => [predecessorFile(role, bytes), bytes] as const,
     );
     const files = new Map([...trusted, ...before]);
+    const there =
+      this.#written && index?.equals(this.#written.index) === true ? this.#written.files : undefined;
     for (const [name, bytes] of files) {
-      const isThere = (await this.#read(name))?.equals(bytes) ?? false;
-      if (!isThere) await this.#write(name, bytes);
+      const known = there ? there.get(name) : await this.#read(name);
+      if (known === undefined || Buffer.compare(known, bytes) !== 0) await this.#write(name, bytes);
     }
-    const index: Index = {
+    // They must be there before anything names them.
+    await this.#syncDirectory();
+    const written = await this.#writeIndex({
       files: names,
       predecessors: before.map(([name]) => name),
       floors,
       delegated: new Map([...(saved?.delegated ?? []), ...memory.delegated]),
-    };
-    await this.#write(INDEX, Buffer.from(JSON.stringify(indexJson(this.#realm, index))));
-    await this.#sweep(new Set(files.keys()));
+    });
+    for (const name of there?.keys() ?? (await readdir(this.#directory))) {
+      const isKept = name === INDEX || files.has(name);
+      // What the index no longer lists.
+      if (!isKept && OWN.test(name)) await rm(join(this.#directory, name), { force: true });
+    }
+    this.#written = { index: written, files };
   }
 
   /** What the index says; nothing if it is damaged, which the next load would have said. */
-  async #saved(): Promise<Index | undefined> {
+  #saved(index: Uint8Array | undefined): Index | undefined {
     try {
-      const index = await this.#read(INDEX);
       return index && this.#parse(index);
     } catch (error) {
       if (isLapseError(error)) return undefined;
@@ -180,22 +190,24 @@ export class TrustStore {
     }
   }
 
+  async #writeIndex(index: Index): Promise<Buffer> {
+    const bytes = Buffer.from(JSON.stringify(indexJson(this.#realm, index)));
+    await this.#write(INDEX, bytes);
+    await this.#syncDirectory();
+    return bytes;
+  }
+
   async #write(name: string, bytes: Uint8Array): Promise<void> {
     const path = join(this.#directory, name);
     await using file = await open(`${path}.new`, 'w', 0o600);
     await file.writeFile(bytes);
     await file.sync();
     await rename(`${path}.new`, path);
-    await using directory = await open(this.#directory);
-    await directory.sync();
   }
 
-  /** Removes what the index no longer lists. */
-  async #sweep(listed: ReadonlySet<string>): Promise<void> {
-    for (const name of await readdir(this.#directory)) {
-      const isKept = name === INDEX || listed.has(name);
-      if (!isKept && OWN.test(name)) await rm(join(this.#directory, name), { force: true });
-    }
+  async #syncDirectory(): Promise<void> {
+    await using directory = await open(this.#directory);
+    await directory.sync();
   }
 
   #unreadable(why: string, cause?: unknown): ClientError {

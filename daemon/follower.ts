@@ -1,7 +1,7 @@
 // Follows the service. News is pushed over one stream, and is in effect before the next is taken; besides, a nonce is sent in
 // the middle third of the shortest lease, since only its answer renews leases, and more often while the stream is down or a
 // namespace has none yet. Each answer is verified before anything happens; a failure changes nothing, and the leases run
-// on. What was verified is saved apart from this, since no revocation waits for a disk; but nothing is renewed by
+// on. What was verified is saved a moment later, since no revocation waits for a disk; but nothing is renewed by
 // what could not be saved.
 import type { Clock } from '../client/clock.ts';
 import { ClientError } from '../client/errors.ts';
@@ -24,6 +24,8 @@ const POLL_MS = 2000;
 /** What is still asked for when nothing is to be had: by a host that was removed. */
 const SLOW_MS = 30_000;
 const RETRY_MS = { least: 100, most: 5000 } as const;
+/** News is saved so long after it came, in milliseconds: then receipts are on their way, and a burst of it is saved once. */
+const SAVE_AFTER_MS = 200;
 
 const NOTHING_PUSHED: ReadonlyMap<string, Uint8Array> = new Map();
 
@@ -53,6 +55,7 @@ export class Follower {
   #brokenAt = 0;
   #isAsked = false;
   #isRefused = false;
+  #isToBeSaved = false;
   readonly #renewed = Promise.withResolvers<undefined>();
   readonly #untilRenewal = new Nap();
   #untilStream = new Nap();
@@ -200,7 +203,7 @@ export class Follower {
           this.#streaming = true;
           await updater.offer(news);
           await this.apply(news.files, receivedAt);
-          void this.#attempt('saving', signal, () => this.#save());
+          void this.#saveSoon(signal);
           if (this.#isWithoutLease()) this.#ask();
           lastId = id;
           pause = RETRY_MS.least;
@@ -222,6 +225,14 @@ export class Follower {
     const { leases } = this.#parts;
     const namespaces = [...(this.#latest?.entitlement.secrets.keys() ?? [])];
     return namespaces.some((namespace) => leases.end(leases.place(namespace)) === 0);
+  }
+
+  async #saveSoon(signal: AbortSignal): Promise<void> {
+    if (this.#isToBeSaved) return;
+    this.#isToBeSaved = true;
+    await this.#parts.clock.sleep(SAVE_AFTER_MS, signal);
+    this.#isToBeSaved = false;
+    await this.#attempt('saving', signal, () => this.#save());
   }
 
   /** Not beside an older server that still serves, and saves. */

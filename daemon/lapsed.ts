@@ -40,8 +40,9 @@ import { Vault } from './vault/vault.ts';
 
 const TICK_MS = 100;
 const SWEEP_MS = 1000;
-/** How often the holder hears that both threads live, in milliseconds. */
-const BEAT_MS = 100;
+/** How often the holder hears that both threads live: at least five times in its limit; milliseconds. */
+const BEAT_MS = 200;
+const BEATS = 5;
 /** How often one that waits to serve looks whether there still is a holder, in milliseconds. */
 const ALONE_MS = 500;
 /** How long an orderly end may take, in milliseconds, before the process kills itself. */
@@ -158,7 +159,7 @@ export async function runDaemon(
       await handOver.catchUp(() => follower.apply()).catch(fatal);
       await serving.loaded();
     }
-    using _beats = beating(engine, clock, ending, log);
+    using _beats = beating(engine, config, clock, ending, log);
     if (held?.phase !== 'next') held?.ready();
     await engine.resume();
     const workloads = new WorkloadRegistry({
@@ -208,9 +209,15 @@ export async function runDaemon(
 const never = new Promise<never>(() => undefined);
 
 /** Beats until nobody hears it any more: then this one must end, for nobody would withdraw in its place. */
-function beating(engine: Engine, clock: Clock, ending: AbortController, log: Log): Disposable {
+function beating(
+  engine: Engine,
+  { deadAfterMs }: Config,
+  clock: Clock,
+  ending: AbortController,
+  log: Log,
+): Disposable {
   let under = false;
-  return clock.every(BEAT_MS, () => {
+  return clock.every(Math.min(BEAT_MS, deadAfterMs / BEATS), () => {
     if (under || ending.signal.aborted) return;
     under = true;
     engine

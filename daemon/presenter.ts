@@ -77,8 +77,11 @@ export class Presenter {
     await withdraw(server.invalidator, this.#told, table);
     this.#told = table;
     this.#note(without(table, news.arriving));
-    await record.reduce(table);
-    return (hurry) => this.#announce(table, news, held, hurry);
+    return async (hurry) => {
+      // That the record says more for a moment only costs time at a next start.
+      await record.reduce(table);
+      await this.#announce(table, news, held, hurry);
+    };
   }
 
   #hold(files: readonly Replaced[]): Promise<readonly Held[]> {

@@ -3,8 +3,14 @@
 // slow the operator down, and a request to the file system needs no other CPU to wake up.
 import { readFileSync } from 'node:fs';
 
-/** In the form of taskset's --cpu-list. With one CPU, both are it. */
-export function splitCpus(): { readonly host: string; readonly others: string } {
+/** In the form of taskset's --cpu-list. */
+export interface Cpus {
+  readonly host: string;
+  readonly others: string;
+}
+
+/** With one CPU, both are it. */
+export function splitCpus(): Cpus {
   const list = /^Cpus_allowed_list:\s*(\S+)$/m.exec(readFileSync('/proc/self/status', 'latin1'))?.[1] ?? '0';
   const cpus = list.split(',').flatMap((range) => {
     const [first = 0, last = first] = range.split('-').map(Number);

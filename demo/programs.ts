@@ -10,13 +10,13 @@ import { fileURLToPath } from 'node:url';
 import type { Clock } from '../client/clock.ts';
 import { callControl } from '../daemon/control/client.ts';
 import { on, splitCpus } from './cpus.ts';
-
-const CPUS = splitCpus();
+import type { Cpus } from './cpus.ts';
 
 const bin = (program: string): string => fileURLToPath(new URL(`../bin/${program}`, import.meta.url));
 
 /** The parts of the demo's directory. */
 export interface Places {
+  readonly cpus: Cpus;
   readonly work: string;
   readonly operator: string;
   readonly store: string;
@@ -27,9 +27,10 @@ export interface Places {
   readonly logs: string;
 }
 
-export async function makePlaces(work: string): Promise<Places> {
+export async function makePlaces(work: string, cpus = splitCpus()): Promise<Places> {
   const at = (...names: string[]): string => join(work, ...names);
   const places = {
+    cpus,
     work,
     operator: at('operator'),
     store: at('store'),
@@ -105,7 +106,7 @@ export async function startService(
   { listen = '127.0.0.1:0' } = {},
 ): Promise<{ program: Program; at: ServiceAt }> {
   const command = [bin('lapse-service'), '--data', places.store, '--listen', listen];
-  const program = launch(places, clock, 'lapse-service', on(CPUS.others, command));
+  const program = launch(places, clock, 'lapse-service', on(places.cpus.others, command));
   const at = await until(clock, program, places, async () => {
     const log = await readFile(join(places.logs, 'lapse-service.log'), 'utf8');
     const [, url, pin] = /listening on (https:\S+) pin (sha256:\S+)\n(?!.*listening)/s.exec(log) ?? [];
@@ -131,7 +132,7 @@ export async function joinFleet(
     readonly invite: string;
   };
   const join = [bin('lapsed'), 'join', '--config', config, '--name', name];
-  const [program, ...rest] = on(CPUS.host, join);
+  const [program, ...rest] = on(places.cpus.host, join);
   const child = spawn(program, rest, { stdio: ['pipe', 'ignore', 'pipe'] });
   child.stdin.end(`${invite}\n`);
   const ended = Promise.all([text(child.stderr), once(child, 'exit')]);
@@ -179,7 +180,7 @@ export async function startDaemon(
   command: readonly [string, ...string[]] = [bin('lapsed')],
 ): Promise<Program> {
   const config = await writeDaemonConfig(places);
-  const program = launch(places, clock, 'lapsed', on(CPUS.host, [...command, '--config', config]));
+  const program = launch(places, clock, 'lapsed', on(places.cpus.host, [...command, '--config', config]));
   await until(clock, program, places, async () => {
     const status = await daemonStatus(places, clock).catch(() => undefined);
     return status?.lease.holds === true ? status : undefined;
@@ -209,7 +210,7 @@ export interface Change {
 /** Runs `lapse` with `input` on its stdin; the value goes through a pipe and nothing else. */
 export async function lapse(places: Places, args: readonly string[], input?: Uint8Array): Promise<Change> {
   const command = [bin('lapse'), '--json', '--realm', places.operator, ...args];
-  const [program, ...rest] = on(CPUS.others, command);
+  const [program, ...rest] = on(places.cpus.others, command);
   const child = spawn(program, rest, { stdio: ['pipe', 'pipe', 'pipe'] });
   child.stdin.end(input);
   const [out, err, [code]] = await Promise.all([

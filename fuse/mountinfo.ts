@@ -18,8 +18,15 @@ export interface MountEntry extends Mount {
 
 /** The topmost mount on exactly this directory. */
 export async function findMount(directory: string): Promise<Mount | undefined> {
-  const path = await canonical(directory);
-  return topmost(parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8')), path);
+  const [found] = await findMounts([directory]);
+  return found;
+}
+
+/** The topmost mount on each of the directories, at one moment. */
+export async function findMounts(directories: readonly string[]): Promise<readonly (Mount | undefined)[]> {
+  const paths = await Promise.all(directories.map(canonical));
+  const mounts = parseMountinfo(await readFile('/proc/self/mountinfo', 'utf8'));
+  return paths.map((path) => topmost(mounts, path));
 }
 
 /** The directory as the kernel lists it. Only its parent is asked: the directory itself may not answer. */

@@ -7,7 +7,7 @@ import type { Clock } from '../../client/clock.ts';
 import { DEVICE } from '../../fuse/hold/held.ts';
 import type { HeldState } from '../../fuse/hold/state.ts';
 import { abort, attach, clearStale, publish, unmount } from '../../fuse/mount.ts';
-import { findMount } from '../../fuse/mountinfo.ts';
+import { findMounts } from '../../fuse/mountinfo.ts';
 import { DaemonError } from '../errors.ts';
 
 export const NAME = { fsname: 'lapse', subtype: 'lapse' } as const;
@@ -72,7 +72,7 @@ export class Places {
 
   /** Asks the kernel's list, not the mounts. */
   async stand(): Promise<boolean> {
-    const found = await Promise.all([this.private, this.public].map(findMount));
+    const found = await findMounts([this.private, this.public]);
     return found.every((mount) => mount?.type === `fuse.${NAME.subtype}`);
   }
 
