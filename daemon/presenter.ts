@@ -49,12 +49,14 @@ export class Presenter {
 
   /**
    * Shows what is there so far. Nothing is withdrawn by it: what is missing may still come. So nothing is in effect by it
-   * either: the kernel may still lead a name to where it led before.
+   * either: the kernel may still lead a name to where it led before. What watchers have yet to hear of waits for that, or
+   * it would be there, and be gone again until they do.
    */
   async unsettled(table: Table): Promise<void> {
-    const { server, record } = this.#parts;
+    const { server, record, watchers } = this.#parts;
+    const { arriving } = watchers.news(table);
     await record.extend(table);
-    await server.show({ ...NOTHING_YET, ...table });
+    await server.show({ ...NOTHING_YET, ...table, arriving: nodesOf(arriving) });
     this.#told = both(this.#told, table);
   }
 
@@ -70,7 +72,7 @@ export class Presenter {
     await server.show({
       ...table,
       settled: true,
-      arriving: new Set(news.arriving.map(({ node }) => node)),
+      arriving: nodesOf(news.arriving),
       // What is held is told of, even if no overlap keeps it.
       departing: [...news.departing, ...held.map(({ file }) => file.before)],
     });
@@ -137,8 +139,7 @@ export class Presenter {
     // A name that could not be made in front of watchers is shown without their knowing.
     const waiting = watchers.news(table).arriving;
     if (unmade.length > 0) {
-      const stillArriving = new Set(waiting.map(({ node }) => node));
-      await server.show({ ...table, settled: true, arriving: stillArriving, departing: [] });
+      await server.show({ ...table, settled: true, arriving: nodesOf(waiting), departing: [] });
     }
     this.#note(without(table, waiting));
   }
@@ -162,6 +163,10 @@ interface Held {
   readonly tell: () => Promise<boolean>;
 }
 
+function nodesOf(files: readonly ServedFile[]): ReadonlySet<number> {
+  return new Set(files.map(({ node }) => node));
+}
+
 /** What may be known of either: the same file in two states, if it was told in both. */
 function both(old: Table, next: Table): Table {
   const known = new Set(next.files.map(stateOf));
@@ -177,6 +182,6 @@ function stateOf({ node, view, file, named, size, uid, gid, mode, mtime }: Serve
 }
 
 function without(table: Table, files: readonly ServedFile[]): Table {
-  const left = new Set(files.map(({ node }) => node));
+  const left = nodesOf(files);
   return { ...table, files: table.files.filter(({ node }) => !left.has(node)) };
 }

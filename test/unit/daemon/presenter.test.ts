@@ -228,6 +228,16 @@ describe('until the realm is settled', () => {
     expect(shown[1]!.arriving.size).toBe(0);
   });
 
+  test('a name that watchers have yet to hear of waits for that: it is never there, and gone again', async () => {
+    const more = tableOf(secret(), secret({ name: 'new', grants: [grant('web', 'new')] }));
+    await presenter.unsettled(more);
+    const isNew = ({ file }: ServedFile): boolean => (file as string) === 'new';
+    const node = more.files.find(isNew)!.node;
+    const { tell } = await settle(more);
+    expect(shown.map(({ arriving }) => [...arriving])).toEqual([[node], [node]]);
+    expect(await tell()).toEqual(['created new', 'switched web']);
+  });
+
   test('what an earlier server told, and what was shown meanwhile, goes then', async () => {
     after(tableOf(secret(), secret({ name: 'old', grants: [grant('web', 'old')] })));
     await presenter.unsettled(tableOf(secret({ name: 'new', grants: [grant('web', 'new')] })));
