@@ -13,7 +13,7 @@ import { Updater } from '../client/updater.ts';
 import { EXIT, Held } from '../fuse/hold/held.ts';
 import type { Config } from './config.ts';
 import { startControl } from './control/server.ts';
-import { runDirectory } from './engine/places.ts';
+import { isInMemory, runDirectory } from './engine/places.ts';
 import type { Engine } from './engine/engine.ts';
 import { startEngine } from './engine/start.ts';
 import { DaemonError } from './errors.ts';
@@ -108,6 +108,8 @@ export async function runDaemon(
   const real = engine.server;
   const server = { ...real, invalidator: parts.wrapInvalidator?.(real.invalidator) ?? real.invalidator };
   const run = runDirectory(config.control);
+  if (!isInMemory(run))
+    log.warn(`${run} is not in memory (tmpfs): a disk that stands still stops this server, too`);
   const workloadsFile = new StateFile(join(run, 'workloads.json'));
   const served = new ServedRecord(new StateFile(join(run, 'served.json')));
   const handOver = new HandOver(new StateFile(join(run, 'followed.json')), updater);

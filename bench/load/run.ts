@@ -72,7 +72,7 @@ interface Stage {
 
 export async function run(minutes: number, tell: (line: string) => void): Promise<Outcome> {
   using _ahead = sessionAhead();
-  await using host = await Host.start({ lease: LEASE });
+  await using host = await Host.start({ lease: LEASE, onDisk: false });
   await using resources = new AsyncDisposableStack();
   const stage = await setUp(host, resources);
   const { ledger, changes, watch, readers } = stage;

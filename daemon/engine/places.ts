@@ -1,6 +1,6 @@
 // Where the file system is mounted: at a private place, where only the server enters and may ask for changes, and shown
 // read-only at the public one, whose parent is what containers bind. What somebody else mounted there is never touched.
-import { chmodSync, existsSync, mkdirSync } from 'node:fs';
+import { chmodSync, existsSync, mkdirSync, statfsSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../../client/clock.ts';
@@ -11,6 +11,8 @@ import { findMounts } from '../../fuse/mountinfo.ts';
 import { DaemonError } from '../errors.ts';
 
 export const NAME = { fsname: 'lapse', subtype: 'lapse' } as const;
+/** statfs(2) */
+const TMPFS_MAGIC = 0x01021994;
 /** Milliseconds. */
 const DEADLINE_MS = { mount: 5000, unmount: 1500 } as const;
 
@@ -26,6 +28,11 @@ export function makeRunDirectory(control: string): string {
   if (!existsSync(run)) mkdirSync(run);
   chmodSync(run, 0o700);
   return run;
+}
+
+/** Whether it is on a tmpfs, which waits for no disk. */
+export function isInMemory(directory: string): boolean {
+  return statfsSync(directory).type === TMPFS_MAGIC;
 }
 
 /** Makes a mount point free: of what a server that died left there, and of nothing else. */

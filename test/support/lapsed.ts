@@ -1,7 +1,7 @@
 // One machine for tests: a real service with a realm, a real lapsed with its mount, and processes that read from
 // control groups of their own. `await using host = await Host.start()` takes everything away again, also after a
 // failure: processes, control groups, mounts, and the directory.
-import { spawn, spawnSync } from 'node:child_process';
+import { execFileSync, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, readdirSync } from 'node:fs';
@@ -234,12 +234,18 @@ export class Machine implements AsyncDisposable {
     this.resources = resources;
   }
 
-  protected static async places(stack: AsyncDisposableStack): Promise<Places> {
+  /** `onDisk` is also for what belongs in memory, as /run is. */
+  protected static async places(stack: AsyncDisposableStack, onDisk = true): Promise<Places> {
     const work = await mkdtemp(join(tmpdir(), 'lapse-host-'));
     stack.defer(() => rm(work, { recursive: true }));
     stack.defer(() => unmountAll(work));
     // Readers that are not root must reach the mount.
     await chmod(work, 0o711);
+    if (!onDisk) {
+      const run = join(work, 'run');
+      mkdirSync(run);
+      execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'lapse-test', run]);
+    }
     return makePlaces(work);
   }
 
@@ -248,9 +254,11 @@ export class Machine implements AsyncDisposable {
     return this.#lapsed;
   }
 
-  /** What is mounted below its directory. */
+  /** What is mounted below its directory, but for the memory that it was given. */
   get mounts(): readonly string[] {
-    return mountsBelow(this.places.work).map(({ type }) => type);
+    return mountsBelow(this.places.work)
+      .map(({ type }) => type)
+      .filter((type) => type !== 'tmpfs');
   }
 
   async status(): Promise<Status> {
@@ -360,11 +368,11 @@ export class Host extends Machine {
 
   /**
    * With the realm, the namespace `payments`, and this machine as its host; `lapsed: false` leaves the daemon to the test,
-   * `joined: false` also the joining.
+   * `joined: false` also the joining. With `onDisk: false` the run directory is in memory.
    */
-  static async start({ lease = '60s', lapsed = true, joined = true } = {}): Promise<Host> {
+  static async start({ lease = '60s', lapsed = true, joined = true, onDisk = true } = {}): Promise<Host> {
     await using stack = new AsyncDisposableStack();
-    const places = await Machine.places(stack);
+    const places = await Machine.places(stack, onDisk);
     const service = await startService(places, clock);
     const host = new Host(places, service, stack);
     await makeRealm(places, service.at, lease);
