@@ -133,7 +133,10 @@ export class Vault {
   #expire(slot: number, usedBefore: number): void {
     const inUse = this.#slots.get(slot, 'opens') > 0 || this.#slots.get(slot, 'used') !== usedBefore;
     if (inUse || !this.#slots.move(slot, SlotState.open, SlotState.zeroing)) {
-      if (this.#slots.state(slot) === SlotState.open) this.noteOpened(slot);
+      // Not from here: what is set while it tells of an expiry, lru-cache 11.5 loses the timer of, which then runs for ever.
+      queueMicrotask(() => {
+        if (this.#slots.state(slot) === SlotState.open) this.noteOpened(slot);
+      });
       return;
     }
     // The count may have risen between the look and the move: then the reader waits for the state to change.

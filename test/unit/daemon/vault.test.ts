@@ -109,53 +109,63 @@ describe('revoked while open', () => {
 });
 
 describe('plaintext lingers', () => {
-  test('after the last close for as long as it may, and then is gone', () => {
+  test('after the last close for as long as it may, and then is gone', async () => {
     const parts = new VaultParts({ lingerMs: LINGER });
     const version = sealed();
     const { slot } = parts.load(version);
     const generation = parts.open(slot);
     parts.opener.release(slot, generation);
-    vi.advanceTimersByTime(LINGER - 10);
+    await vi.advanceTimersByTimeAsync(LINGER - 10);
     expect(parts.holds(version.value)).toBe(true);
-    vi.advanceTimersByTime(20);
+    await vi.advanceTimersByTimeAsync(20);
     expect(parts.holds(version.value)).toBe(false);
     expect(parts.vault.open).toBe(0);
     expect(parts.read(slot, generation)).toEqual(version.value);
   });
 
-  test('as long as one handle is open', () => {
+  test('as long as one handle is open', async () => {
     const parts = new VaultParts({ lingerMs: LINGER });
     const version = sealed();
     const { slot } = parts.load(version);
     const [first, second] = [parts.open(slot), parts.open(slot)];
     parts.opener.release(slot, first);
-    vi.advanceTimersByTime(5 * LINGER + 5);
+    await vi.advanceTimersByTimeAsync(5 * LINGER + 5);
     expect(parts.holds(version.value)).toBe(true);
     parts.opener.release(slot, second);
-    vi.advanceTimersByTime(2 * LINGER);
+    await vi.advanceTimersByTimeAsync(2 * LINGER);
     expect(parts.holds(version.value)).toBe(false);
   });
 
-  test('one more turn when it was opened meanwhile', () => {
+  test('one more turn when it was opened meanwhile', async () => {
     const parts = new VaultParts({ lingerMs: LINGER });
     const version = sealed();
     const { slot } = parts.load(version);
     parts.opener.release(slot, parts.open(slot));
-    vi.advanceTimersByTime(LINGER - 10);
+    await vi.advanceTimersByTimeAsync(LINGER - 10);
     parts.opener.release(slot, parts.open(slot));
-    vi.advanceTimersByTime(20);
+    await vi.advanceTimersByTimeAsync(20);
     expect(parts.holds(version.value)).toBe(true);
-    vi.advanceTimersByTime(LINGER);
+    await vi.advanceTimersByTimeAsync(LINGER);
     expect(parts.holds(version.value)).toBe(false);
   });
 
-  test('for no time at all, when it is told so', () => {
+  test('for no time at all, when it is told so', async () => {
     const parts = new VaultParts({ lingerMs: 0 });
     const version = sealed();
     const { slot } = parts.load(version);
     parts.opener.release(slot, parts.open(slot));
-    vi.advanceTimersByTime(10);
+    await vi.advanceTimersByTimeAsync(10);
     expect(parts.holds(version.value)).toBe(false);
+  });
+
+  test('and nothing of it runs any more once it was revoked', async () => {
+    const parts = new VaultParts({ lingerMs: LINGER });
+    const slots = [parts.load(sealed()).slot, parts.load(sealed()).slot];
+    for (const slot of slots) parts.open(slot);
+    await vi.advanceTimersByTimeAsync(2 * LINGER + 5);
+    expect(vi.getTimerCount(), 'control').toBe(2);
+    parts.vault[Symbol.dispose]();
+    expect(vi.getTimerCount()).toBe(0);
   });
 });
 
