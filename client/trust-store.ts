@@ -44,11 +44,14 @@ const MOST_LOADS = 100;
 /** What a store writes, whole or broken off; anything else in the directory is not its to remove. */
 const OWN = /^(trusted|(before-[0-9a-f]{16}|\d+)\.[a-z0-9-]+)\.json(\.new)?$/;
 
+/** By name. */
+type Files = ReadonlyMap<string, Uint8Array>;
+
 export class TrustStore {
   readonly #directory: string;
   readonly #realm: RealmId;
   /** What stands there if the index is still the one that was written here. */
-  #written: { readonly index: Uint8Array; readonly files: ReadonlyMap<string, Uint8Array> } | undefined;
+  #written: { readonly index: Uint8Array; readonly files: Files } | undefined;
 
   constructor(directory: string, realm: RealmId) {
     this.#directory = directory;
@@ -91,7 +94,7 @@ export class TrustStore {
     }
   }
 
-  async #replace(trusted: ReadonlyMap<string, Uint8Array>, memory: Memory): Promise<void> {
+  async #replace(trusted: Files, memory: Memory): Promise<void> {
     const index = await this.#read(INDEX);
     const saved = this.#saved(index);
     const names = [...trusted.keys()];
@@ -105,25 +108,15 @@ export class TrustStore {
       ([role, bytes]) => [predecessorFile(role, bytes), bytes] as const,
     );
     const files = new Map([...trusted, ...before]);
-    const there =
-      this.#written && index?.equals(this.#written.index) === true ? this.#written.files : undefined;
-    for (const [name, bytes] of files) {
-      const known = there ? there.get(name) : await this.#read(name);
-      if (known === undefined || Buffer.compare(known, bytes) !== 0) await this.#write(name, bytes);
-    }
-    // They must be there before anything names them.
-    await this.#syncDirectory();
+    const there = this.#written && index?.equals(this.#written.index) ? this.#written.files : undefined;
+    await this.#writeMissing(files, there);
     const written = await this.#writeIndex({
       files: names,
       predecessors: before.map(([name]) => name),
       floors,
       delegated: new Map([...(saved?.delegated ?? []), ...memory.delegated]),
     });
-    for (const name of there?.keys() ?? (await readdir(this.#directory))) {
-      const isKept = name === INDEX || files.has(name);
-      // What the index no longer lists.
-      if (!isKept && OWN.test(name)) await rm(join(this.#directory, name), { force: true });
-    }
+    await this.#sweep(files, there?.keys() ?? (await readdir(this.#directory)));
     this.#written = { index: written, files };
   }
 
@@ -203,6 +196,23 @@ export class TrustStore {
     await file.writeFile(bytes);
     await file.sync();
     await rename(`${path}.new`, path);
+  }
+
+  /** They are all on the disk before anything names them. */
+  async #writeMissing(files: Files, there: Files | undefined): Promise<void> {
+    for (const [name, bytes] of files) {
+      const known = there ? there.get(name) : await this.#read(name);
+      if (!known || Buffer.compare(known, bytes) !== 0) await this.#write(name, bytes);
+    }
+    await this.#syncDirectory();
+  }
+
+  /** Removes what the index no longer lists. */
+  async #sweep(listed: Files, present: Iterable<string>): Promise<void> {
+    for (const name of present) {
+      const isKept = name === INDEX || listed.has(name);
+      if (!isKept && OWN.test(name)) await rm(join(this.#directory, name), { force: true });
+    }
   }
 
   async #syncDirectory(): Promise<void> {
