@@ -50,13 +50,12 @@ export class Presenter {
   /**
    * Shows what is there so far. Nothing is withdrawn by it: what is missing may still come. So nothing is in effect by it
    * either: the kernel may still lead a name to where it led before. What watchers have yet to hear of waits for that, or
-   * it would be there, and be gone again until they do.
+   * it would be there, and be gone again until they do; a view that comes now is watched from the first settled table on.
    */
   async unsettled(table: Table): Promise<void> {
     const { server, record, watchers } = this.#parts;
-    const { arriving } = watchers.news(table);
     await record.extend(table);
-    await server.show({ ...NOTHING_YET, ...table, arriving: nodesOf(arriving) });
+    await server.show({ ...NOTHING_YET, ...table, arriving: nodesOf(watchers.arriving(table)) });
     this.#told = both(this.#told, table);
   }
 

@@ -40,11 +40,18 @@ export class Watchers {
       return before ? [{ before, after }] : [];
     });
     return {
-      arriving: named.filter((file) => !this.#told.has(nameOf(file))),
+      arriving: this.arriving({ files: named }),
       departing: [...this.#told].filter(([name]) => !names.has(name)).map(([, file]) => file),
       replaced: known.filter(({ before, after }) => before.node !== after.node),
       altered: known.filter(isAltered).map(({ after }) => after),
     };
+  }
+
+  /** Names of the views that are watched already, which nobody has been told of. Changes nothing. */
+  arriving({ files }: Pick<Table, 'files'>): readonly ServedFile[] {
+    return files.filter(
+      (file) => file.named && this.#watched.has(file.view) && !this.#told.has(nameOf(file)),
+    );
   }
 
   /** They know this name, and what it leads to. */

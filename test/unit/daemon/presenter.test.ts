@@ -238,6 +238,15 @@ describe('until the realm is settled', () => {
     expect(await tell()).toEqual(['created new', 'switched web']);
   });
 
+  test('what is there for a workload that comes meanwhile stays, and is no news to it', async () => {
+    after(EMPTY_TABLE);
+    await presenter.unsettled({ ...first, files: [] });
+    await presenter.unsettled(first);
+    const { tell } = await settle(first);
+    expect(shown.map(({ arriving }) => arriving.size)).toEqual([0, 0, 0]);
+    expect(await tell()).toEqual([]);
+  });
+
   test('what an earlier server told, and what was shown meanwhile, goes then', async () => {
     after(tableOf(secret(), secret({ name: 'old', grants: [grant('web', 'old')] })));
     await presenter.unsettled(tableOf(secret({ name: 'new', grants: [grant('web', 'new')] })));
