@@ -62,7 +62,7 @@ install_packages
 [ "${1:-}" = packages ] && exit 0
 case ${1:-} in
   '') install_debian ;;
-  test) install_debian podman inotify-tools libfuse2 ;;
+  test) install_debian podman inotify-tools libfuse2 e2fsprogs ;;
   bench) install_debian libfuse2 libfuse3-dev pkg-config ;;
   *) fail "usage: setup.sh [packages|test|bench]" ;;
 esac
