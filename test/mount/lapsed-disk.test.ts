@@ -22,7 +22,9 @@ function disk(host: Host): string {
   return directory;
 }
 
-test('what is published takes effect, and the server lives, while the disk stands still', async ({ skip }) => {
+test('what is published takes effect, and the server lives, while the disk stands still', async ({
+  skip,
+}) => {
   if (!existsSync('/dev/loop-control')) skip('no loop device here: nothing to freeze');
   await using host = await Host.start({ lapsed: false, onDisk: false });
   const directory = disk(host);
