@@ -28,6 +28,14 @@ import type {
 } from '../manifest/realm/exchange.ts';
 import { encodeJoin } from '../manifest/realm/invite.ts';
 import type { JoinRequest } from '../manifest/realm/invite.ts';
+import {
+  PENDING_LIMITS,
+  encodeSignatures,
+  parsePending,
+  parsePendingChange,
+  parseProposed,
+} from '../manifest/realm/pending.ts';
+import type { MoreSignatures, PendingChange, Proposed, Waiting } from '../manifest/realm/pending.ts';
 import { object, string } from '../manifest/shape.ts';
 import type { Clock } from './clock.ts';
 import { ClientError } from './errors.ts';
@@ -49,6 +57,14 @@ export interface Transport {
   onlineKeys(): Promise<OnlineKeys>;
   createRealm(genesis: Genesis): Promise<Published>;
   publish(publish: Publish): Promise<Published>;
+  /** A change that others must sign, too. @throws ClientError service-conflict: not the next version any more */
+  propose(publish: Publish): Promise<Proposed>;
+  /** What waits for signatures, as the service says. */
+  pending(): Promise<readonly Waiting[]>;
+  /** @throws ClientError not-found */
+  pendingChange(id: string): Promise<PendingChange>;
+  /** @throws ClientError not-found; service-conflict: it can no longer be made */
+  addSignatures(id: string, more: MoreSignatures): Promise<Proposed>;
   /** News as it is pushed, until the stream or the signal ends. `lastId` resumes. Hosts only. */
   news(lastId: string | undefined, signal: AbortSignal): AsyncIterable<{ id: string; news: News }>;
   /** Hosts only. */
@@ -97,8 +113,8 @@ export function httpTransport(service: ServiceAddress, clock: Clock, authorizer?
   };
   const get = async (path: string, maxBytes: number) =>
     readBody(await call({ method: 'GET', path }), url, maxBytes);
-  const post = async (path: string, body: JsonObject) =>
-    readBody(await call({ method: 'POST', path, body }), url, EXCHANGE_LIMITS.small);
+  const post = async (path: string, body: JsonObject, maxBytes: number = EXCHANGE_LIMITS.small) =>
+    readBody(await call({ method: 'POST', path, body }), url, maxBytes);
   const events = (
     path: string,
     as: Call,
@@ -122,6 +138,15 @@ export function httpTransport(service: ServiceAddress, clock: Clock, authorizer?
     onlineKeys: async () => parseOnlineKeys(await get('/v1/online-keys', EXCHANGE_LIMITS.small)),
     createRealm: async (genesis) => parsePublished(await post('/v1/realm', encodeGenesis(genesis))),
     publish: async (publish) => parsePublished(await post('/v1/publish', encodePublish(publish))),
+    propose: async (publish) =>
+      parseProposed(await post('/v1/pending', encodePublish(publish), PENDING_LIMITS.answer)),
+    pending: async () => parsePending(await get('/v1/pending', PENDING_LIMITS.list)),
+    pendingChange: async (id) =>
+      parsePendingChange(await get(`/v1/pending/${encodeURIComponent(id)}`, EXCHANGE_LIMITS.body)),
+    async addSignatures(id, more) {
+      const path = `/v1/pending/${encodeURIComponent(id)}/signatures`;
+      return parseProposed(await post(path, encodeSignatures(more), PENDING_LIMITS.answer));
+    },
     async *news(lastId, signal) {
       for await (const { event, id, data } of events(
         '/v1/events',

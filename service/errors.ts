@@ -21,6 +21,9 @@ export type ServiceCode =
   | 'token-replayed'
   | 'tokens-exhausted'
   | 'join-exists'
+  | 'pending-full'
+  | 'pending-superseded'
+  | 'signature-refused'
   | 'request-malformed'
   | 'body-too-large'
   | 'media-type-unsupported'
@@ -58,16 +61,19 @@ const STATUS: Readonly<Partial<Record<ServiceCode | ManifestCode, number>>> = {
   'host-unknown': 401,
   'host-removed': 401,
   'signature-threshold': 403,
+  'signature-refused': 403,
   'not-found': 404,
   'realm-missing': 404,
   'role-unknown': 404,
   conflict: 409,
   'realm-exists': 409,
   'join-exists': 409,
+  'pending-superseded': 409,
   'json-too-large': 413,
   'body-too-large': 413,
   'media-type-unsupported': 415,
   'tokens-exhausted': 429,
+  'pending-full': 429,
   internal: 500,
   'store-corrupt': 500,
   'store-failed': 503,

@@ -6,6 +6,8 @@ import type { RealmId } from '../manifest/names.ts';
 import { signEcho } from '../manifest/realm/echo.ts';
 import type { Genesis, News, Publish, Published, RoleUpload } from '../manifest/realm/exchange.ts';
 import { leaseMs } from '../manifest/realm/lease.ts';
+import { asVerified, readProposal } from '../manifest/realm/proposal.ts';
+import type { ProposedRole } from '../manifest/realm/proposal.ts';
 import { FLEET, FLEET_HOSTS, delegatorOf, realmId } from '../manifest/realm/realm.ts';
 import type { Verified } from '../manifest/tuf/metadata.ts';
 import type { Root } from '../manifest/tuf/root.ts';
@@ -26,6 +28,7 @@ import { checkVersionFollows } from './publication.ts';
 import { reviewPublish } from './review.ts';
 import type { Change, Store } from './store/store.ts';
 import { NO_FILES } from './uploads.ts';
+import type { StoredFiles } from './uploads.ts';
 
 /** A role as it was uploaded: parsed, and not believed yet. */
 interface Upload {
@@ -92,10 +95,23 @@ export class Repository {
 
   /** @throws ServiceError conflict, role-not-publishable, realm-missing, file-*, store-*; ManifestError */
   async publish({ roles, files }: Publish): Promise<Published> {
-    const fixed = roles.find(({ name }) => NOT_PUBLISHED.includes(name));
-    if (fixed) throw new ServiceError('role-not-publishable', `${fixed.name} is not published here`);
-    const uploads = roles.map(readUpload);
+    const uploads = readUploads(roles);
     return published(uploads, await this.#ledger.change((current) => this.#plan(current, uploads, files)));
+  }
+
+  /**
+   * The roles of a publish that need not be signed by enough: everything else is verified as for one, on the realm as it
+   * is, and nothing changes.
+   * @throws ServiceError conflict, role-not-publishable, realm-missing, file-*, store-*; ManifestError
+   */
+  async review({ roles, files }: Publish): Promise<readonly ProposedRole[]> {
+    const uploads = readUploads(roles);
+    const current = await this.#ledger.load();
+    await this.#checkFollows(current, uploads);
+    const proposed = readProposal(await this.#withFleet(current), roles, this.#clock.now());
+    const byName = new Map(proposed.map((role) => [role.name, asVerified(role)]));
+    await this.#review(current, uploads, files, (name) => byName.get(name));
+    return proposed;
   }
 
   /** The timestamp, signed anew when less than half of its life is left. @throws ServiceError realm-missing */
@@ -144,18 +160,31 @@ export class Repository {
   }
 
   async #plan(current: Current, uploads: readonly Upload[], files: readonly Uint8Array[]): Promise<Plan> {
+    await this.#checkFollows(current, uploads);
+    const next = this.#sign(await this.#withFleet(current), uploads);
+    const stored = await this.#review(current, uploads, files, (name) => currentRole(next, name));
+    return { next, changed: uploads, files: stored };
+  }
+
+  async #checkFollows(current: Current, uploads: readonly Upload[]): Promise<void> {
     for (const { name, version } of uploads) {
       // An unknown role must not be told a version to publish next.
       await this.#checkDelegated(current, name, uploads);
       checkVersionFollows(name, version, storedVersion(current.set, name));
     }
-    const next = this.#sign(await this.#withFleet(current), uploads);
+  }
+
+  /** `next` are the uploads, read. */
+  #review(
+    current: Current,
+    uploads: readonly Upload[],
+    files: readonly Uint8Array[],
+    next: (name: string) => Verified<Targets> | undefined,
+  ): Promise<StoredFiles> {
     const isUploaded = new Set(uploads.map(({ name }) => name));
     const before = (name: string) => readRole(this.#store, current, name);
-    const after = (name: string) =>
-      isUploaded.has(name) ? Promise.resolve(currentRole(next, name)) : before(name);
-    const stored = await reviewPublish([...isUploaded], files, { before, after });
-    return { next, changed: uploads, files: stored };
+    const after = (name: string) => (isUploaded.has(name) ? Promise.resolve(next(name)) : before(name));
+    return reviewPublish([...isUploaded], files, { before, after });
   }
 
   async #checkDelegated(current: Current, name: string, uploads: readonly Upload[]): Promise<void> {
@@ -202,6 +231,13 @@ export class Repository {
   #sign(set: CompleteSet, changed: readonly Upload[]): CompleteSet {
     return nextState(set, this.onlineKeys, changed, leaseMs(set.timestamp) / 1000, this.#clock.now());
   }
+}
+
+/** @throws ServiceError role-not-publishable, ManifestError */
+function readUploads(roles: readonly RoleUpload[]): readonly Upload[] {
+  const fixed = roles.find(({ name }) => NOT_PUBLISHED.includes(name));
+  if (fixed) throw new ServiceError('role-not-publishable', `${fixed.name} is not published here`);
+  return roles.map(readUpload);
 }
 
 function readUpload({ name, metadata }: RoleUpload): Upload {

@@ -11,12 +11,14 @@ import type { FanOut } from './fan-out.ts';
 import type { JoinDesk } from './joins.ts';
 import type { Log } from './log.ts';
 import type { MemberList } from './members.ts';
+import type { PendingDesk } from './pending.ts';
 import type { ReceiptBook } from './receipts.ts';
 import type { Repository } from './repository.ts';
 import { echoRoute } from './routes/echo.ts';
 import { eventsRoute } from './routes/events.ts';
 import { joinRoutes } from './routes/joins.ts';
 import { metadataRoutes } from './routes/metadata.ts';
+import { pendingRoutes } from './routes/pending.ts';
 import { publishRoute } from './routes/publish.ts';
 import { realmRoutes } from './routes/realm.ts';
 import { receiptRoutes } from './routes/receipts.ts';
@@ -45,13 +47,14 @@ export interface ServerParts {
   readonly fanOut: FanOut;
   readonly book: ReceiptBook;
   readonly desk: JoinDesk;
+  readonly pending: PendingDesk;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** Plain HTTP without `tls`. */
 export function makeServer(parts: ServerParts, tls: TlsIdentity | undefined): FastifyInstance {
-  const { repository, authentication, fanOut, desk, clock, log } = parts;
+  const { repository, authentication, fanOut, desk, pending, clock, log } = parts;
   const { headersTimeout, maxHeaderSize, maxParamLength, connections, ...timeouts } = HTTP_LIMITS;
   const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const { status, body } = answerTo(error);
@@ -92,6 +95,7 @@ export function makeServer(parts: ServerParts, tls: TlsIdentity | undefined): Fa
   metadataRoutes(app, repository, authentication);
   echoRoute(app, repository);
   publishRoute(app, repository, log);
+  pendingRoutes(app, pending, log);
   realmRoutes(app, repository, fanOut, log);
   eventsRoute(app, repository, authentication, fanOut);
   receiptRoutes(app, parts);

@@ -15,6 +15,7 @@ import type { ListenAddress } from './listen-address.ts';
 import type { Log } from './log.ts';
 import { MemberList } from './members.ts';
 import { openOnlineKeys } from './online-keys.ts';
+import { PendingDesk } from './pending.ts';
 import { ReceiptBook } from './receipts.ts';
 import { Repository } from './repository.ts';
 import { makeServer } from './server.ts';
@@ -65,7 +66,9 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const fanOut = new FanOut(source, clock, log, options.fanOut);
   const book = new ReceiptBook(inbox, clock);
   const desk = new JoinDesk(inbox, members, clock);
-  const server = makeServer({ repository, members, authentication, fanOut, book, desk, clock, log }, tls);
+  const pending = new PendingDesk(inbox, repository, clock);
+  const parts = { repository, members, authentication, fanOut, book, desk, pending, clock, log };
+  const server = makeServer(parts, tls);
   opened.defer(() => closeServer(server, clock));
   opened.use(book);
   opened.use(fanOut);

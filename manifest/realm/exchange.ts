@@ -126,11 +126,11 @@ export function parsePublish(body: Uint8Array): Publish {
   };
 }
 
-function uploadJson({ name, metadata }: RoleUpload): JsonObject {
+export function uploadJson({ name, metadata }: RoleUpload): JsonObject {
   return { name, metadata: base64(metadata) };
 }
 
-function readUploads(value: Json | undefined, where: string): readonly RoleUpload[] {
+export function readUploads(value: Json | undefined, where: string): readonly RoleUpload[] {
   const uploads = array(value, where, EXCHANGE_LIMITS.rolesPerPublish).map((each) => {
     const raw = object(each, where);
     return {
@@ -147,7 +147,11 @@ export function encodePublished({ roles, snapshot, timestamp }: Published): Json
 }
 
 export function parsePublished(body: Uint8Array): Published {
-  const raw = object(parseJson(body, EXCHANGE_LIMITS.small), 'published');
+  return readPublished(parseJson(body, EXCHANGE_LIMITS.small));
+}
+
+export function readPublished(value: Json | undefined): Published {
+  const raw = object(value, 'published');
   const roles = Object.entries(object(raw['roles'], 'published.roles'));
   return {
     roles: new Map(roles.map(([name, version]) => [name, integer(version, 'published.roles', 1)])),

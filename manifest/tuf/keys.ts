@@ -76,6 +76,22 @@ export function parseRoleKeys(role: JsonObject, all: ReadonlyMap<KeyId, PublicKe
   return { keys, threshold: integer(role['threshold'], `${where}.threshold`, 1, LIMITS.keysPerRole) };
 }
 
+/** Of some signatures those that count: valid, and one for each key, however many ids it is listed under. */
+export function validSignatures(
+  role: RoleKeys,
+  signatures: readonly Signature[],
+  signed: Uint8Array,
+): readonly Signature[] {
+  const counted = new Set<string>();
+  return signatures.filter(({ keyid, sig }) => {
+    const key = role.keys.get(keyid);
+    const material = key?.material;
+    if (material === undefined || counted.has(material) || !key?.verifies(signed, sig)) return false;
+    counted.add(material);
+    return true;
+  });
+}
+
 /**
  * TUF 1.0.34 §5.3.4: each key counts once, and a key listed under two ids is still one key.
  * @throws ManifestError signature-threshold
@@ -86,17 +102,11 @@ export function checkThreshold(
   signatures: readonly Signature[],
   signed: Uint8Array,
 ): void {
-  const counted = new Set<string>();
-  for (const { keyid, sig } of signatures) {
-    const key = role.keys.get(keyid);
-    const material = key?.material;
-    if (material === undefined || counted.has(material)) continue;
-    if (key?.verifies(signed, sig)) counted.add(material);
-  }
-  if (counted.size < role.threshold) {
+  const { length: found } = validSignatures(role, signatures, signed);
+  if (found < role.threshold) {
     throw new ManifestError(
       'signature-threshold',
-      `${roleName} needs ${role.threshold} valid signatures of its keys, ${counted.size} found`,
+      `${roleName} needs ${role.threshold} valid signatures of its keys, ${found} found`,
     );
   }
 }

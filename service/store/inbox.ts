@@ -1,14 +1,15 @@
-// What comes in and nobody signs into the realm: receipts of hosts, and requests to join. A small database of its own
-// beside the store (`database.ts` says how it is opened), so that neither waits for the other.
+// What comes in and is no part of the realm: receipts of hosts, requests to join, and changes that wait for signatures. A
+// small database of its own beside the store (`database.ts` says how it is opened), so that neither waits for the other.
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { StoredReceipt } from '../../manifest/realm/exchange.ts';
 import { openDatabase, settle, transaction } from './database.ts';
 
-const SCHEMA_VERSION = 1;
+const SCHEMA_VERSION = 2;
 const SCHEMA = `
   CREATE TABLE receipt (id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL, jws TEXT NOT NULL) STRICT;
   CREATE INDEX receipt_of_host ON receipt (host, id);
   CREATE TABLE request (id TEXT PRIMARY KEY, name TEXT NOT NULL, keys TEXT NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+  CREATE TABLE pending (id TEXT PRIMARY KEY, role TEXT NOT NULL, at INTEGER NOT NULL, summary TEXT NOT NULL, body BLOB NOT NULL) STRICT;
 `;
 
 /** Receipts that are kept of one host. */
@@ -23,9 +24,39 @@ export interface StoredRequest {
   readonly at: number;
 }
 
-type Sql = Readonly<
-  Record<'put' | 'trim' | 'after' | 'last' | 'ask' | 'asked' | 'expire' | 'evict' | 'answer', StatementSync>
->;
+/** A change that waits for signatures: `role` is the first of its roles; `summary` and `body` are JSON. */
+export interface StoredPending {
+  readonly id: string;
+  readonly role: string;
+  readonly at: number;
+  readonly summary: string;
+  readonly body: Uint8Array;
+}
+
+/** How many changes may wait, how many of one role, and how many bytes of one role. */
+export interface PendingRoom {
+  readonly most: number;
+  readonly mostOfRole: number;
+  readonly bytesOfRole: number;
+}
+
+type Statement =
+  | 'put'
+  | 'trim'
+  | 'after'
+  | 'last'
+  | 'ask'
+  | 'asked'
+  | 'expire'
+  | 'evict'
+  | 'answer'
+  | 'propose'
+  | 'crowd'
+  | 'count'
+  | 'waiting'
+  | 'proposal'
+  | 'forget';
+type Sql = Readonly<Record<Statement, StatementSync>>;
 
 /** Each method is durable when its promise resolves. @throws ServiceError store-failed */
 export class Inbox {
@@ -54,6 +85,16 @@ export class Inbox {
         'DELETE FROM request WHERE id NOT IN (SELECT id FROM request ORDER BY at DESC, rowid DESC LIMIT ?)',
       ),
       answer: db.prepare('DELETE FROM request WHERE id = ?'),
+      propose: db.prepare(
+        'INSERT INTO pending (id, role, at, summary, body) VALUES (:id, :role, :at, :summary, :body) ON CONFLICT (id) DO UPDATE SET summary = :summary, body = :body',
+      ),
+      crowd: db.prepare(
+        'DELETE FROM pending WHERE id IN (SELECT id FROM (SELECT id, row_number() OVER newest AS nth, sum(length(body)) OVER newest AS bytes FROM pending WHERE role = :role WINDOW newest AS (ORDER BY at DESC, rowid DESC)) WHERE nth > :mostOfRole OR (nth > 1 AND bytes > :bytesOfRole))',
+      ),
+      count: db.prepare('SELECT count(*) AS count FROM pending'),
+      waiting: db.prepare('SELECT summary FROM pending ORDER BY at, rowid'),
+      proposal: db.prepare('SELECT id, role, at, summary, body FROM pending WHERE id = ?'),
+      forget: db.prepare('DELETE FROM pending WHERE id = ?'),
     };
   }
 
@@ -107,6 +148,37 @@ export class Inbox {
 
   dropRequests(ids: readonly string[]): Promise<void> {
     return settle(() => transaction(this.#db, () => ids.forEach((id) => this.#sql.answer.run(id))));
+  }
+
+  /**
+   * Stores a change, or what became of one that is there; of one role, the oldest make room.
+   * @returns false, and nothing is stored, when as many wait as may
+   */
+  putPending(pending: StoredPending, { most, ...ofRole }: PendingRoom): Promise<boolean> {
+    const { id, role } = pending;
+    return settle(() =>
+      transaction(this.#db, () => {
+        const isNew = this.#sql.proposal.get(id) === undefined;
+        this.#sql.propose.run({ ...pending });
+        if (isNew) this.#sql.crowd.run({ role, ...ofRole });
+        if (Number(this.#sql.count.get()?.['count']) <= most) return true;
+        this.#sql.forget.run(id);
+        return false;
+      }),
+    );
+  }
+
+  /** The summaries of all that wait, oldest first. */
+  pending(): Promise<readonly string[]> {
+    return settle(() => this.#sql.waiting.all().map(({ summary }) => String(summary)));
+  }
+
+  findPending(id: string): Promise<StoredPending | undefined> {
+    return settle(() => this.#sql.proposal.get(id) as unknown as StoredPending | undefined);
+  }
+
+  dropPending(ids: readonly string[]): Promise<void> {
+    return settle(() => transaction(this.#db, () => ids.forEach((id) => this.#sql.forget.run(id))));
   }
 
   close(): Promise<void> {

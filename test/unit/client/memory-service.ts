@@ -127,6 +127,14 @@ export class MemoryService implements Transport {
     return Promise.resolve({ roles, snapshot: this.#version, timestamp: this.#version });
   }
 
+  propose(): never {
+    throw new Error('nothing waits here');
+  }
+
+  pending = this.propose;
+  pendingChange = this.propose;
+  addSignatures = this.propose;
+
   /** What hosts have posted. */
   readonly posted: string[] = [];
 
