@@ -31,6 +31,8 @@ export type ClientCode =
   | 'agent-unavailable'
   | 'agent-refused'
   | 'signatures-missing'
+  | 'pending-unknown'
+  | 'pending-mismatch'
   | 'lease-over'
   | 'unconfirmed'
   | 'receipts-conflict'
@@ -57,14 +59,17 @@ export class ClientError extends LapseError<ClientCode> {
   readonly reason?: string;
   /** The service's wall time when it refused, milliseconds since the epoch. */
   readonly serviceNow?: number;
+  /** The change that waits for signatures. */
+  readonly pending?: string;
 
   constructor(
     code: ClientCode,
     message: string,
-    options: { cause?: unknown; reason?: string; serviceNow?: number } = {},
+    options: { cause?: unknown; reason?: string; serviceNow?: number; pending?: string } = {},
   ) {
     super(code, message, 'cause' in options ? { cause: options.cause } : undefined);
     if (options.reason !== undefined) this.reason = options.reason;
     if (options.serviceNow !== undefined) this.serviceNow = options.serviceNow;
+    if (options.pending !== undefined) this.pending = options.pending;
   }
 }

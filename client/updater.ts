@@ -11,6 +11,7 @@ import type { RealmId } from '../manifest/names.ts';
 import { NONCE_BYTES, checkEcho, confirms } from '../manifest/realm/echo.ts';
 import type { Echo } from '../manifest/realm/echo.ts';
 import type { News } from '../manifest/realm/exchange.ts';
+import type { ProposedRole } from '../manifest/realm/proposal.ts';
 import {
   FLEET,
   FLEET_HOSTS,
@@ -23,6 +24,7 @@ import { currentSnapshot, trustRoot } from '../manifest/tuf/trusted-set.ts';
 import type { TrustedSet } from '../manifest/tuf/trusted-set.ts';
 import type { Clock } from './clock.ts';
 import { ClientError } from './errors.ts';
+import { imagine } from './imagined-realm.ts';
 import { NOTHING_READ, Reading } from './reading.ts';
 import type { RealmState, Wants } from './reading.ts';
 import type { Transport } from './transport.ts';
@@ -152,6 +154,14 @@ export class Updater {
       await cycle.timestamp(news.timestamp);
       return this.#advance(cycle);
     });
+  }
+
+  /**
+   * The realm as it would read with a change that is not signed by enough yet; what is trusted does not move.
+   * @throws LapseError what would not verify with it
+   */
+  imagine(roles: readonly ProposedRole[]): RealmState {
+    return imagine(this.#state, this.#reading.memory(this.#state), roles);
   }
 
   /**

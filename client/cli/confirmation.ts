@@ -87,9 +87,21 @@ export async function publishConfirmed(
 ): Promise<Outcome> {
   policyOf(session.state, change.namespace);
   await session.ready(change.role);
+  return confirmed(context, session, change, (watch) =>
+    session.publish(watch, (state) => edit(state, watch)),
+  );
+}
+
+/** The same, whichever way it is published. */
+export async function confirmed(
+  context: Context,
+  session: Session,
+  change: Change,
+  publish: (watch: Stopwatch) => Promise<Publication>,
+): Promise<Outcome> {
   using receipts = await openWatch(session, change);
   const watch = new Stopwatch(context.clock);
-  const publication = await session.publish(watch, (state) => edit(state, watch));
+  const publication = await publish(watch);
   context.output.early(...change.said(watch.total));
   await change.published?.();
   const wait = new Wait(context, session, change, publication, watch);

@@ -115,6 +115,16 @@ export class Identities implements AsyncDisposable {
     }
   }
 
+  /** Everybody of them who is unlocked already, and as many more as are `needed`. */
+  async openSome(known: readonly KnownIdentity[], needed: number): Promise<readonly Identity[]> {
+    const opened: Identity[] = [];
+    for (const one of known) {
+      const isOpen = one.unlockedSeconds !== undefined || one.file?.isProtected === false;
+      if (isOpen || opened.length < needed) opened.push(await this.open(one));
+    }
+    return opened;
+  }
+
   /** The public half that a name or a public line stands for. @throws ClientError identity-unknown, public-line-invalid */
   async publicOf(nameOrLine: string): Promise<PublicKeys> {
     return isPublicLine(nameOrLine) ? parsePublicLine(nameOrLine) : this.find(nameOrLine);

@@ -11,12 +11,14 @@ import { registerIdentity } from './commands/identity.ts';
 import { registerInit } from './commands/init.ts';
 import { registerLock } from './commands/lock.ts';
 import { registerNamespace } from './commands/namespace.ts';
+import { registerPending } from './commands/pending.ts';
 import { registerPool } from './commands/pool.ts';
 import { registerReceipts } from './commands/receipts.ts';
 import { registerRenew } from './commands/renew.ts';
 import { registerRevoke } from './commands/revoke.ts';
 import { registerRotate } from './commands/rotate.ts';
 import { registerSecret } from './commands/secret.ts';
+import { registerSign } from './commands/sign.ts';
 import { registerShell } from './commands/shell.ts';
 import type { Surroundings } from './commands/shell.ts';
 import { registerStatus } from './commands/status.ts';
@@ -38,6 +40,8 @@ const COMMANDS: readonly Register[] = [
   registerRotate,
   registerGrant,
   registerRevoke,
+  registerPending,
+  registerSign,
   registerReceipts,
   registerHost,
   registerPool,
@@ -87,7 +91,7 @@ The way of a secret:
 
 Exit codes: 0 done, and confirmed by every host; 1 refused or failed, with a stable code in brackets; 2 wrong
 usage, or not confirmed; 3 published, a host is unconfirmed and its lease is over; 4 signatures of others are
-missing; 5 published, a host is unconfirmed and may still serve.`,
+missing, and the change waits for them (lapse pending); 5 published, a host is unconfirmed and may still serve.`,
     );
 }
 

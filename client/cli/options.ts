@@ -46,8 +46,8 @@ export function withWaiting(command: Command): Command {
 /** What such a command says of its exit codes. */
 export const WAITING_HELP = `
 Waits until each host that serves the namespace has confirmed. Exit codes: 0 all confirmed (or none awaited);
-3 a host is unconfirmed, and its lease is over: it serves nothing; 4 signatures of others are missing, nothing
-was changed; 5 a host is unconfirmed, and may still serve.`;
+3 a host is unconfirmed, and its lease is over: it serves nothing; 4 signatures of others are missing, and the
+change waits for them (lapse pending); 5 a host is unconfirmed, and may still serve.`;
 
 export function parseWait({ wait, timeout }: WaitWords): WaitOptions {
   if (timeout === undefined) return { wait };

@@ -3,6 +3,7 @@
 // the service, a reason) cannot steer the terminal.
 import { isLapseError } from '../../manifest/errors.ts';
 import type { JsonObject } from '../../manifest/json.ts';
+import { ClientError } from '../errors.ts';
 
 export const EXIT = {
   ok: 0,
@@ -10,7 +11,7 @@ export const EXIT = {
   usage: 2,
   /** Published; a host is unconfirmed, and serves nothing any more, because its lease is over. */
   leaseOver: 3,
-  /** Nothing is published: signatures of others are needed. */
+  /** Nothing is published: signatures of others are needed, and where one was given here, the change waits for them. */
   awaitingSignatures: 4,
   /** Published; a host is unconfirmed, and may still serve. */
   unconfirmed: 5,
@@ -68,9 +69,11 @@ export class Output {
   failure(error: unknown): number {
     const code = isLapseError(error) ? error.code : 'internal';
     const message = error instanceof Error ? error.message : String(error);
+    const pending =
+      error instanceof ClientError && error.pending !== undefined ? { pending: error.pending } : {};
     this.#streams.stderr.write(
       this.isJson
-        ? `${JSON.stringify({ error: { code, message } })}\n`
+        ? `${JSON.stringify({ error: { code, message, ...pending } })}\n`
         : `lapse: ${plain(message)} [${code}]\n`,
     );
     return EXIT_OF[code] ?? EXIT.failed;

@@ -1,12 +1,13 @@
 // One run of the command against one realm: the verified state, the identities as they are needed, and the one way in which
 // the realm changes: edit, sign with everybody who is at hand, publish; refreshed and tried again when somebody else was
-// faster, which the service notices. Several roles change in one publish, or none of them.
+// faster, which the service notices. Several roles change in one publish, or none of them. Where too few are at hand, what
+// they signed is handed to the service, to wait for the others.
 import { canonicalJson } from '../../manifest/canonical-json.ts';
 import type { JsonObject } from '../../manifest/json.ts';
 import type { Namespace, SecretName } from '../../manifest/names.ts';
 import type { Fleet } from '../../manifest/realm/fleet.ts';
 import { recipientsOf } from '../../manifest/realm/fleet.ts';
-import type { RoleUpload } from '../../manifest/realm/exchange.ts';
+import type { Publish, Published, RoleUpload } from '../../manifest/realm/exchange.ts';
 import type { Policy } from '../../manifest/realm/policy.ts';
 import type { AppliedRole } from '../../manifest/realm/receipt.ts';
 import { FLEET, FLEET_HOSTS, delegatorOf, firstTargets, nextVersion } from '../../manifest/realm/realm.ts';
@@ -65,6 +66,13 @@ interface Draft extends RoleUpload {
   readonly version: number;
 }
 
+/** Who signs a role here. */
+interface Signers {
+  readonly identities: readonly Identity[];
+  /** That they are too few, in words. */
+  readonly lack: string | undefined;
+}
+
 export class Session {
   readonly directory: RealmDirectory;
   readonly transport: Transport;
@@ -73,7 +81,7 @@ export class Session {
   readonly identities: Identities;
   readonly #imported = new Map<string, Promise<ImportedRecipient>>();
   /** Whoever can sign for a role, as long as its keys are the same. */
-  readonly #signers = new Map<RoleKeys, Promise<readonly Identity[]>>();
+  readonly #signers = new Map<RoleKeys, Promise<Signers>>();
 
   private constructor({ directory, clock, identities }: Context, transport: Transport, updater: Updater) {
     this.directory = directory;
@@ -125,23 +133,30 @@ export class Session {
 
   /**
    * Unlocks whoever signs for a role, so that nobody is asked once the time is taken.
-   * @throws ClientError signatures-missing
+   * @throws ClientError signatures-missing: nobody of a role is at hand
    */
   async ready(...roles: readonly string[]): Promise<void> {
     for (const role of roles) await this.#signersOf(role, roleKeys(this.state.set, role, delegatorOf(role)));
   }
 
+  /** The same for a change that cannot wait for others, and `why`. @throws ClientError signatures-missing */
+  async readyAlone(role: string, why: string): Promise<void> {
+    const { lack } = await this.#signersOf(role, roleKeys(this.state.set, role, delegatorOf(role)));
+    if (lack !== undefined) throw new ClientError('signatures-missing', `${lack}; ${why}`);
+  }
+
   /**
    * Publishes a change of one or several roles; it is durable at the service when this returns, and not verified again
    * here: see `refresh`. `edit` may run several times, each time against a newer verified state.
-   * @throws ClientError signatures-missing, and what the service answers
+   * @throws ClientError signatures-missing: nobody of a role is at hand, or it waits for others; and what the service answers
    */
   async publish(watch: Stopwatch, edit: (state: RealmState) => Edit | Promise<Edit>): Promise<Publication> {
     for (let attempt = 1; ; attempt++) {
       const { roles, files } = await edit(this.state);
-      const drafts = await this.#sign(roles);
+      const { drafts, lack } = await this.#sign(roles);
       watch.lap('sign');
       try {
+        if (lack.length > 0) return await this.#propose({ roles: drafts, files }, lack);
         const { timestamp } = await this.transport.publish({ roles: drafts, files });
         watch.lap('publish');
         const published = drafts.map(({ name, version, metadata }): [string, AppliedRole] => [
@@ -157,21 +172,41 @@ export class Session {
     }
   }
 
-  async #sign(edits: readonly RoleEdit[]): Promise<readonly Draft[]> {
+  /** What the service made of a change that others signed, too: verified, since only it knows the files. */
+  async published({ roles, timestamp }: Published): Promise<Publication> {
+    await this.refresh();
+    const applied = [...roles.keys()].flatMap((name): [string, AppliedRole][] => {
+      const current = currentRole(this.state.set, name);
+      return current ? [[name, { version: current.role.version, sha256: current.sha256 }]] : [];
+    });
+    return { roles: new Map(applied), timestamp };
+  }
+
+  /** @throws ClientError signatures-missing, unless others had signed the same */
+  async #propose(publish: Publish, lack: readonly string[]): Promise<Publication> {
+    const proposed = await this.transport.propose(publish);
+    if ('published' in proposed) return this.published(proposed.published);
+    throw stillPending(proposed.id, lack.join('; '));
+  }
+
+  async #sign(edits: readonly RoleEdit[]): Promise<{ drafts: readonly Draft[]; lack: readonly string[] }> {
     const drafts: Draft[] = [];
+    const lack: string[] = [];
     const delegations = new Map<string, Targets['delegations']>();
     for (const { role, change } of edits) {
       const keys =
         delegations.get(delegatorOf(role))?.get(role) ?? roleKeys(this.state.set, role, delegatorOf(role));
       const signed = this.#next(role, change);
-      const metadata = await this.#signed(role, keys, signed);
+      const signers = await this.#signersOf(role, keys);
+      if (signers.lack !== undefined) lack.push(signers.lack);
+      const metadata = await signedBy(signers.identities, signed);
       delegations.set(
         role,
         change['delegations'] === undefined ? new Map() : parseTargets(metadata).role.delegations,
       );
       drafts.push({ name: role, metadata, version: signed['version'] as number });
     }
-    return drafts;
+    return { drafts, lack };
   }
 
   /** @throws LapseError why the version before it does not verify: nobody signs on top of that */
@@ -187,18 +222,7 @@ export class Session {
     return { ...firstTargets(expires), ...change };
   }
 
-  async #signed(role: string, keys: RoleKeys, signed: JsonObject): Promise<Uint8Array> {
-    const canonical = canonicalJson(signed);
-    const signers = await this.#signersOf(role, keys);
-    return withSignatures(
-      signed,
-      await Promise.all(
-        signers.map(async (signer) => ({ keyid: signer.public.keyid, sig: await signer.sign(canonical) })),
-      ),
-    );
-  }
-
-  #signersOf(role: string, keys: RoleKeys): Promise<readonly Identity[]> {
+  #signersOf(role: string, keys: RoleKeys): Promise<Signers> {
     const known = this.#signers.get(keys);
     if (known) return known;
     const found = this.#unlock(role, keys);
@@ -208,22 +232,14 @@ export class Session {
   }
 
   /** Everybody who is unlocked already, and as many more as the threshold needs. */
-  async #unlock(role: string, { keys, threshold }: RoleKeys): Promise<readonly Identity[]> {
+  async #unlock(role: string, { keys, threshold }: RoleKeys): Promise<Signers> {
     const known = await this.identities.among(keys.keys());
-    if (known.length < threshold) {
-      const missing = [...keys.keys()].filter((keyid) => !known.some((one) => one.keyid === keyid));
-      const whose = missing.map((keyid) => keyid.slice(0, 12)).join(', ');
-      throw new ClientError(
-        'signatures-missing',
-        `${role} needs ${threshold} of its ${keys.size} keys to sign, ${known.length} at hand; missing: ${whose}`,
-      );
-    }
-    const signers: Identity[] = [];
-    for (const one of known) {
-      const isOpen = one.unlockedSeconds !== undefined || one.file?.isProtected === false;
-      if (isOpen || signers.length < threshold) signers.push(await this.identities.open(one));
-    }
-    return signers;
+    const missing = [...keys.keys()].filter((keyid) => !known.some((one) => one.keyid === keyid));
+    const whose = missing.map((keyid) => keyid.slice(0, 12)).join(', ');
+    const lack = `${role} needs ${threshold} of its ${keys.size} keys to sign, ${known.length} at hand; missing: ${whose}`;
+    if (known.length === 0) throw new ClientError('signatures-missing', lack);
+    const identities = await this.identities.openSome(known, threshold);
+    return { identities, lack: known.length < threshold ? lack : undefined };
   }
 
   #import(recipient: Recipient): Promise<ImportedRecipient> {
@@ -232,6 +248,32 @@ export class Session {
     this.#imported.set(key, imported);
     return imported;
   }
+}
+
+/** A change that waits at the service for signatures of others: exit code 4. */
+export function stillPending(id: string, lack: string): ClientError {
+  const short = shortId(id);
+  return new ClientError(
+    'signatures-missing',
+    `${lack}. The change waits for them, 7 days at most: lapse sign ${short}`,
+    { pending: id },
+  );
+}
+
+/** As much of a pending change's id as people are shown. */
+export function shortId(id: string): string {
+  return id.slice(0, 12);
+}
+
+/** A role's file, signed by each of them. */
+async function signedBy(signers: readonly Identity[], signed: JsonObject): Promise<Uint8Array> {
+  const canonical = canonicalJson(signed);
+  return withSignatures(
+    signed,
+    await Promise.all(
+      signers.map(async (signer) => ({ keyid: signer.public.keyid, sig: await signer.sign(canonical) })),
+    ),
+  );
 }
 
 /** Somebody else was faster, or a revoker was. */

@@ -57,7 +57,7 @@ async function waiting(note = randomBytes(4).toString('hex')): Promise<{ publish
 function sign(id: string, publish: Publish, ...signers: readonly TestSigner[]): Promise<Reply> {
   const [{ name, metadata }] = publish.roles as [Publish['roles'][0]];
   const { canonical } = parseTargets(metadata).file;
-  const signatures = signers.map(({ keyid, sign: make }) => ({ keyid, sig: make(canonical) }));
+  const signatures = signers.map((signer) => ({ keyid: signer.keyid, sig: signer.sign(canonical) }));
   return client.post(
     `pending/${id}/signatures`,
     JSON.stringify(encodeSignatures({ role: name, signatures })),

@@ -32,6 +32,10 @@ import { Session, policyOf, secretOf, secretsOf } from '../session.ts';
 import { readValue } from '../value.ts';
 import type { ValueSource } from '../value.ts';
 
+/** Whoever waits for others would have two values meanwhile, one outside and one in the realm. */
+const EXEC_ALONE =
+  'nothing was run: with --exec all signers must be at hand before the command has its effect';
+
 interface RotateOptions extends WaitWords {
   readonly file?: string;
   readonly generate?: string;
@@ -68,7 +72,7 @@ export const registerRotate: Register = (program, run) => {
 A descriptor that was opened before keeps the old value until the overlap of the old version ends.
 With --exec the value waits in the realm directory meanwhile, sealed to the custodians. If the command fails,
 nothing is published, and the value is kept: --resume runs the command again with it (or only publishes, when
-it had worked), --abandon forgets it.
+it had worked), --abandon forgets it. All signers must be at hand: such a rotation waits for nobody.
 ${WAITING_HELP}
 
   lapse rotate payments/db-password --generate 32
@@ -105,7 +109,7 @@ async function rotate(
   try {
     const command = options.exec === undefined ? begun?.command : [options.exec, ...words];
     if (command) {
-      await session.ready(reference.namespace);
+      await session.readyAlone(reference.namespace, EXEC_ALONE);
       const rotation = begun ?? (await beginRotation(session, reference, newestVersion + 1, value, command));
       await changed(context, rotation, value, execMs);
     }

@@ -131,9 +131,17 @@ export class MemoryService implements Transport {
     throw new Error('nothing waits here');
   }
 
-  pending = this.propose;
-  pendingChange = this.propose;
-  addSignatures = this.propose;
+  pending(): never {
+    return this.propose();
+  }
+
+  pendingChange(): never {
+    return this.propose();
+  }
+
+  addSignatures(): never {
+    return this.propose();
+  }
 
   /** What hosts have posted. */
   readonly posted: string[] = [];
