@@ -91,7 +91,7 @@ The way of a secret:
 
 Exit codes: 0 done, and confirmed by every host; 1 refused or failed, with a stable code in brackets; 2 wrong
 usage, or not confirmed; 3 published, a host is unconfirmed and its lease is over; 4 signatures of others are
-missing, and the change waits for them (lapse pending); 5 published, a host is unconfirmed and may still serve.`,
+missing, and the change waits for them; 5 published, a host is unconfirmed and may still serve.`,
     );
 }
 

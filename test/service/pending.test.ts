@@ -1,6 +1,9 @@
 // Changes that wait for signatures of others: `payments` is signed by two of Ann, Bob and Cem. What comes below the threshold
 // is kept and never takes effect, what is hostile is refused with its code, and nothing that waits stands in a publish's way.
 import { randomBytes } from 'node:crypto';
+import { mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { canonicalJson } from '../../manifest/canonical-json.ts';
 import type { JsonObject } from '../../manifest/json.ts';
@@ -12,6 +15,7 @@ import { namespaceTerms, redelegateNamespace } from '../../manifest/realm/realm.
 import { object } from '../../manifest/shape.ts';
 import { sha256, signMetadata } from '../../manifest/tuf/metadata.ts';
 import { parseTargets } from '../../manifest/tuf/targets.ts';
+import { Inbox } from '../../service/store/inbox.ts';
 import { startPayments } from '../support/realm-service.ts';
 import type { Reply, TestClient, TestService } from '../support/realm-service.ts';
 import { makeSigner, merged } from '../support/realm.ts';
@@ -215,6 +219,30 @@ test('of one role 8 wait, and the oldest makes room', async () => {
   const ids: string[] = [];
   for (let i = 0; i <= PENDING_LIMITS.mostOfRole; i++) ids.push((await waiting(`${i}`)).id);
   expect((await listed()).map(({ id }) => id)).toEqual(ids.slice(1));
+});
+
+test('the room is bounded: in all, and for one role by count and bytes', async () => {
+  const directory = mkdtempSync(join(tmpdir(), 'lapse-pending-'));
+  const inbox = new Inbox(join(directory, 'inbox.sqlite'));
+  const put = (id: string, role: string, bytes = 1): Promise<boolean> =>
+    inbox.putPending(
+      { id, role, at: Number(id), summary: id, body: new Uint8Array(bytes) },
+      { most: 3, mostOfRole: 2, bytesOfRole: 100 },
+    );
+  for (const id of ['1', '2', '3']) expect(await put(id, 'payments')).toBe(true);
+  expect(await inbox.pending()).toEqual(['2', '3']);
+  expect(await put('4', 'payments', 100)).toBe(true);
+  expect(await inbox.pending()).toEqual(['4']);
+  expect([await put('5', 'billing'), await put('6', 'fleet'), await put('7', 'targets')]).toEqual([
+    true,
+    true,
+    false,
+  ]);
+  // What is there already may still be signed.
+  expect(await put('4', 'payments', 101)).toBe(true);
+  expect(await inbox.pending()).toEqual(['4', '5', '6']);
+  await inbox.close();
+  rmSync(directory, { recursive: true });
 });
 
 test('foreign signatures', async () => {
