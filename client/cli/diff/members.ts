@@ -5,8 +5,10 @@ import { parseGrants } from '../../../manifest/realm/grant.ts';
 type Member = Json | undefined;
 
 const KNOWN = {
-  role: ['_type', 'spec_version', 'version', 'expires', 'targets', 'delegations', 'policies', 'withdrawals'],
-  fleet: ['pools', 'removals', 'custodians'],
+  role: ['_type', 'spec_version', 'version', 'expires', 'targets'],
+  top: ['delegations', 'policies'],
+  fleet: ['delegations', 'pools', 'removals', 'custodians'],
+  revoker: ['withdrawals'],
   target: ['length', 'hashes', 'custom'],
   custom: ['version', 'grants', 'timing', 'revokedThrough', 'revoked', 'keys', 'reasons'],
   host: ['signing', 'encryption', 'pools', 'joined'],
@@ -18,7 +20,7 @@ const KNOWN = {
 /** A line for each that differs. */
 export function unknownLines(role: string, before: JsonObject, after: JsonObject): readonly string[] {
   const [isFleet, isHosts] = [role === 'fleet', role === 'fleet-hosts'];
-  const top = [...KNOWN.role, ...(isFleet ? KNOWN.fleet : [])];
+  const top = [...KNOWN.role, ...ofRole(role)];
   const inCustom = isHosts ? KNOWN.host : KNOWN.custom;
   const paths = [
     ...differing(before, after, top),
@@ -38,6 +40,13 @@ export function unknownLines(role: string, before: JsonObject, after: JsonObject
     ),
   ];
   return paths.map((path) => `${role}: ${path} changes, which this version of lapse does not understand`);
+}
+
+/** What only some roles have: anywhere else it means nothing here, and something to others. */
+function ofRole(role: string): readonly string[] {
+  if (role === 'targets') return KNOWN.top;
+  if (role === 'fleet') return KNOWN.fleet;
+  return role.endsWith('-revoker') ? KNOWN.revoker : [];
 }
 
 function each(

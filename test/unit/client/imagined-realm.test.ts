@@ -163,6 +163,15 @@ test('members that nobody here understands are named', () => {
   ]);
 });
 
+test('a namespace that would delegate is pointed out', () => {
+  const { delegations } = realm.role('targets').raw;
+  const { roles } = realm.draft('payments', { delegations: delegations! });
+  const [proposed] = readProposal(updater.state.set, roles, clock.now());
+  expect(unknownLines('payments', realm.role('payments').raw, proposed!.file.raw)).toEqual([
+    'payments: delegations changes, which this version of lapse does not understand',
+  ]);
+});
+
 test('a floor that sinks', async () => {
   service.put(realm.adopt(realm.revoke('payments', 'db', 1)));
   await updater.refresh();
