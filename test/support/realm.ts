@@ -33,6 +33,7 @@ import {
   readRealm,
   realmId,
 } from '../../manifest/realm/realm.ts';
+import type { Signatories } from '../../manifest/realm/realm.ts';
 import { importRecipient, recipientOf, thumbprint } from '../../manifest/realm/recipient.ts';
 import type { Recipient, SigningKey } from '../../manifest/realm/recipient.ts';
 import { withdrawGrant, withdrawThrough } from '../../manifest/realm/revoker.ts';
@@ -42,6 +43,7 @@ import { object } from '../../manifest/shape.ts';
 import { ed25519KeyJson, keyId } from '../../manifest/tuf/keys.ts';
 import { sha256, signMetadata } from '../../manifest/tuf/metadata.ts';
 import type { Signer, Verified } from '../../manifest/tuf/metadata.ts';
+import type { TopLevelRole } from '../../manifest/tuf/root.ts';
 import { parseTargets } from '../../manifest/tuf/targets.ts';
 import type { Targets } from '../../manifest/tuf/targets.ts';
 import { trustRoot } from '../../manifest/tuf/trusted-set.ts';
@@ -86,6 +88,8 @@ export interface DelegateOptions {
   readonly leaseSeconds?: number;
   readonly whenStale?: WhenStale;
 }
+
+type RootKeys = Readonly<Record<TopLevelRole, Signatories>>;
 
 const DAY = 24 * 3600_000;
 
@@ -151,18 +155,21 @@ export class TestRealm {
   readonly #pools: TestPool[] = [];
   readonly hosts = new Map<string, TestHost>();
   readonly #now: number;
+  #root: { readonly version: number; readonly keys: RootKeys; readonly signer: TestSigner };
 
   private constructor(
     genesis: Genesis,
     person: TestPerson,
     targets: TestSigner,
     pool: TestPool,
+    root: { keys: RootKeys; signer: TestSigner },
     now: number,
   ) {
     this.genesis = genesis;
     this.id = realmId(trustRoot(genesis.root).root);
     this.person = person;
     this.#now = now;
+    this.#root = { version: 1, ...root };
     this.#pools.push(pool);
     for (const role of ['fleet', 'fleet-hosts']) this.#signers.set(role, person);
     this.#signers.set('targets', targets);
@@ -195,7 +202,22 @@ export class TestRealm {
       { name: 'fleet', metadata: signMetadata(fleet, [person]) },
       { name: 'fleet-hosts', metadata: signMetadata(firstTargets(now + 30 * DAY), [person]) },
     ];
-    return new TestRealm({ root: rootFile, roles, lease }, person, targets, pool, now);
+    return new TestRealm(
+      { root: rootFile, roles, lease },
+      person,
+      targets,
+      pool,
+      { keys, signer: root },
+      now,
+    );
+  }
+
+  /** The next root, which gives top-level roles other keys. */
+  nextRoot(change: Partial<RootKeys>): Uint8Array {
+    const { version, keys, signer } = this.#root;
+    this.#root = { version: version + 1, keys: { ...keys, ...change }, signer };
+    const root = firstRoot(this.#root.keys, this.#now + 365 * DAY);
+    return signMetadata({ ...root, version: version + 1 }, [signer]);
   }
 
   /** The pool's current epoch. */

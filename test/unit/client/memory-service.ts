@@ -28,15 +28,17 @@ export class MemoryService implements Transport {
   /** How long what it signs is good, in milliseconds. */
   lifetime = { snapshot: 30 * DAY, timestamp: DAY };
   readonly realm: TestRealm;
+  /** Its online keys; whoever has stolen them signs what it likes. */
+  keys: OnlineSigners;
+  /** What the next snapshot says, and the version that it and its timestamp follow. */
+  meta: Readonly<Record<string, JsonObject>> = {};
+  version = 0;
   readonly #clock: ManualClock;
-  readonly #keys: OnlineSigners;
-  readonly #meta: Record<string, JsonObject> = {};
-  #version = 0;
 
   private constructor(realm: TestRealm, clock: ManualClock, keys: OnlineSigners) {
     this.realm = realm;
     this.#clock = clock;
-    this.#keys = keys;
+    this.keys = keys;
   }
 
   /** A realm with `payments`, and `payments/db@1` in it. */
@@ -57,7 +59,8 @@ export class MemoryService implements Transport {
     for (const { name: role, metadata } of roles) {
       const { signed } = JSON.parse(Buffer.from(metadata).toString()) as { signed: JsonObject };
       const version = signed['version'] as number;
-      this.#meta[`${role}.json`] = { version, length: metadata.length, hashes: { sha256: sha256(metadata) } };
+      const named = { version, length: metadata.length, hashes: { sha256: sha256(metadata) } };
+      this.meta = { ...this.meta, [`${role}.json`]: named };
       changed.set(`${version}.${role}.json`, metadata);
       for (const [path, target] of Object.entries(
         signed['targets'] as Record<string, { hashes: { sha256: string } }>,
@@ -72,21 +75,41 @@ export class MemoryService implements Transport {
 
   /** Signs the next snapshot and timestamp, which go into `changed` and to whoever asks. */
   sign(changed = new Map<string, Uint8Array>()): Uint8Array {
-    const version = ++this.#version;
+    const version = ++this.version;
     const head = (type: 'snapshot' | 'timestamp'): JsonObject => ({
       _type: type,
       spec_version: SPEC_VERSION,
       version,
       expires: formatInstant(this.#clock.now() + this.lifetime[type]),
     });
-    const snapshot = signMetadata({ ...head('snapshot'), meta: { ...this.#meta } }, [this.#keys.snapshot]);
+    const snapshot = signMetadata({ ...head('snapshot'), meta: this.meta }, [this.keys.snapshot]);
     const meta = {
       'snapshot.json': { version, length: snapshot.length, hashes: { sha256: sha256(snapshot) } },
     };
-    const timestamp = signMetadata({ ...head('timestamp'), meta, lease: 60 }, [this.#keys.timestamp]);
+    const timestamp = signMetadata({ ...head('timestamp'), meta, lease: 60 }, [this.keys.timestamp]);
     changed.set(`${version}.snapshot.json`, snapshot);
     this.files.set(`${version}.snapshot.json`, snapshot).set('timestamp.json', timestamp);
     return timestamp;
+  }
+
+  /** Root gives it other online keys: what the old ones signed is to be forgotten. */
+  rotate(): void {
+    this.keys = { snapshot: makeSigner(), timestamp: makeSigner() };
+    const one = ({ publicHex }: TestSigner) => ({ signers: [publicHex], threshold: 1 });
+    const root = this.realm.nextRoot({
+      snapshot: one(this.keys.snapshot),
+      timestamp: one(this.keys.timestamp),
+    });
+    const { signed } = JSON.parse(Buffer.from(root).toString()) as { signed: { version: number } };
+    this.files.set(`${signed.version}.root.json`, root);
+    this.sign();
+  }
+
+  /** Returns what makes it answer, and sign, as it does now. */
+  checkpoint(): () => void {
+    const { files, meta, version, keys, metadata, echo, target } = this;
+    const before = { files: new Map(files), meta, version, keys, metadata, echo, target };
+    return () => void Object.assign(this, { ...before, files: new Map(before.files) });
   }
 
   metadata = async (file: string, maxBytes: number): Promise<Uint8Array> => {
@@ -110,7 +133,7 @@ export class MemoryService implements Transport {
     await this.gate('echo');
     const bytes = this.files.get('timestamp.json') ?? new Uint8Array();
     const { signed } = JSON.parse(Buffer.from(bytes).toString()) as { signed: { version: number } };
-    return signEcho({ version: signed.version, sha256: sha256(bytes) }, nonce, [this.#keys.timestamp]);
+    return signEcho({ version: signed.version, sha256: sha256(bytes) }, nonce, [this.keys.timestamp]);
   };
 
   onlineKeys(): never {
@@ -124,7 +147,7 @@ export class MemoryService implements Transport {
   publish(publish: Publish): Promise<Published> {
     this.put(publish);
     const roles = new Map(publish.roles.map(({ name }) => [name, 1]));
-    return Promise.resolve({ roles, snapshot: this.#version, timestamp: this.#version });
+    return Promise.resolve({ roles, snapshot: this.version, timestamp: this.version });
   }
 
   propose(): never {
