@@ -39,7 +39,10 @@ const db1 = (updater: Updater): string[] =>
 
 describe('torn writes of the persisted state', () => {
   /** Either it says that it is damaged, or it holds what was saved before or after, whole; never a first start. */
-  async function holds(directory: string, states: readonly Readonly<Record<string, number>>[]): Promise<void> {
+  async function holds(
+    directory: string,
+    states: readonly Readonly<Record<string, number>>[],
+  ): Promise<void> {
     try {
       const { state } = await stage.open(directory);
       expect(states).toContainEqual(versions(state.set));
@@ -75,17 +78,22 @@ describe('torn writes of the persisted state', () => {
     const saved = versions(stage.updater.state.set);
     const names = Object.keys(onDisk(stage.directory));
     const directory = copied();
-    const tear = fc.asyncProperty(fc.constantFrom(...names), fc.double({ min: 0, max: 0.999, noNaN: true }), fc.boolean(), async (name, part, zeros) => {
-      const [path, bytes] = [join(directory, name), readFileSync(join(stage.directory, name))];
-      const length = Math.floor(bytes.length * part);
-      truncateSync(path, length);
-      if (zeros) truncateSync(path, bytes.length);
-      try {
-        await expect(stage.open(directory)).rejects.toMatchObject({ code: 'trust-store-unreadable' });
-      } finally {
-        writeFileSync(path, bytes);
-      }
-    });
+    const tear = fc.asyncProperty(
+      fc.constantFrom(...names),
+      fc.double({ min: 0, max: 0.999, noNaN: true }),
+      fc.boolean(),
+      async (name, part, zeros) => {
+        const [path, bytes] = [join(directory, name), readFileSync(join(stage.directory, name))];
+        const length = Math.floor(bytes.length * part);
+        truncateSync(path, length);
+        if (zeros) truncateSync(path, bytes.length);
+        try {
+          await expect(stage.open(directory)).rejects.toMatchObject({ code: 'trust-store-unreadable' });
+        } finally {
+          writeFileSync(path, bytes);
+        }
+      },
+    );
     await fc.assert(tear, { numRuns: 80 });
     expect(versions((await stage.open(directory)).state.set)).toEqual(saved);
   });
@@ -110,7 +118,9 @@ describe('torn writes of the persisted state', () => {
     const [old, next] = [before, stage.directory].map((directory) => readdirSync(directory));
     for (const name of next!) {
       const directory = copied(before);
-      const other = old!.find((each) => each.replace(/^\d+/, '') === name.replace(/^\d+/, '') && each !== name);
+      const other = old!.find(
+        (each) => each.replace(/^\d+/, '') === name.replace(/^\d+/, '') && each !== name,
+      );
       if (!other) continue;
       cpSync(join(stage.directory, name), join(directory, other));
       await holds(directory, []);
@@ -178,7 +188,8 @@ describe('a restored old disk', () => {
   const remembering = (files: string, memory: string): string => {
     const directory = copied(files);
     const [own, theirs] = [files, memory].map(
-      (from) => JSON.parse(readFileSync(join(from, 'trusted.json'), 'utf8')) as { floors: object; delegated: object },
+      (from) =>
+        JSON.parse(readFileSync(join(from, 'trusted.json'), 'utf8')) as { floors: object; delegated: object },
     );
     const { floors, delegated } = theirs!;
     writeFileSync(join(directory, 'trusted.json'), JSON.stringify({ ...own, floors, delegated }));

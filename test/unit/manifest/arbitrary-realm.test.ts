@@ -23,6 +23,7 @@ import { readPolicy } from '../../../manifest/realm/policy.ts';
 import { readRealm } from '../../../manifest/realm/realm.ts';
 import { verifyReceipt } from '../../../manifest/realm/receipt.ts';
 import { readWithdrawals } from '../../../manifest/realm/revoker.ts';
+import { damaged } from './damaged.ts';
 import { hostRecord, hostVector } from './host-vector.ts';
 import {
   CUSTODIAN,
@@ -44,23 +45,6 @@ const set = trust(publish());
 const record = hostRecord();
 const realm = parseRealmId(hostVector.realm);
 const fleet = genesisFleet({ ...one(KEYS.fleet), custodians: [CUSTODIAN.key] }, LATER);
-
-/** A document with one member, however deep, replaced by anything. */
-function damaged(whole: Json): fc.Arbitrary<Json> {
-  return fc.tuple(fc.array(fc.nat(), { minLength: 1, maxLength: 6 }), json).map(([steps, value]) => {
-    return replaced(whole, steps, value);
-  });
-}
-
-function replaced(whole: Json, [step, ...deeper]: readonly number[], value: Json): Json {
-  if (step === undefined || typeof whole !== 'object' || whole === null) return value;
-  const keys = Object.keys(whole);
-  const key = keys[step % Math.max(1, keys.length)];
-  if (key === undefined) return value;
-  const inner = replaced((whole as JsonObject)[key] as Json, deeper, value);
-  if (!Array.isArray(whole)) return { ...(whole as JsonObject), [key]: inner };
-  return (whole as readonly Json[]).with(Number(key), inner);
-}
 
 const asBytes = (value: Json): Uint8Array => utf8(JSON.stringify(value));
 const join = hostVector.join.request;
