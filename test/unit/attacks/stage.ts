@@ -98,7 +98,7 @@ export class Stage {
     const restarted = await this.open();
     await expect(way(restarted)).rejects.toMatchObject({ code });
     expect(versions(restarted.state.set)).toEqual(versions(state.set));
-    expect(readable(state)).toEqual(expect.arrayContaining(readable(restarted.state)));
+    expect(readable(state)).toEqual(expect.arrayContaining([...readable(restarted.state)]));
     await restarted.persist();
     expect(onDisk(this.directory)).toEqual(disk);
     undo();
