@@ -236,7 +236,7 @@ describe('any document that its rightful author signs', () => {
         const others = (paths: readonly string[]) => paths.filter((path) => !path.startsWith(reaches));
         expect(others(readable(state))).toEqual(others(before));
       });
-      await fc.assert(sound, { numRuns: 60 });
+      await fc.assert(sound, { numRuns: 60, endOnFailure: true });
     },
   );
 });

@@ -97,6 +97,13 @@ describe('endless data', () => {
       (updater) => updater.renew(),
     ));
 
+  test('news whose timestamp has no end', () =>
+    stage.refuses(
+      'json-too-large',
+      () => undefined,
+      (updater) => updater.offer({ timestamp: HUGE, files: new Map() }),
+    ));
+
   test('files in news without an end are not looked at, and fetched instead', async () => {
     const { timestamp, files } = stage.service.put(await stage.realm.put('payments', 'db'));
     stage.service.asked.length = 0;
