@@ -8,7 +8,7 @@ import { afterAll, expect } from 'vitest';
 import type { RealmState } from '../../../client/reading.ts';
 import { TrustStore } from '../../../client/trust-store.ts';
 import { Updater } from '../../../client/updater.ts';
-import { parseNamespace, parseSecretName, parseWorkload } from '../../../manifest/names.ts';
+import { parseFileName, parseNamespace, parseSecretName, parseWorkload } from '../../../manifest/names.ts';
 import type { Namespace } from '../../../manifest/names.ts';
 import type { Grant } from '../../../manifest/realm/grant.ts';
 import { readers } from '../../../manifest/realm/secret.ts';
@@ -17,7 +17,6 @@ import { sha256 } from '../../../manifest/tuf/metadata.ts';
 import type { TrustedSet } from '../../../manifest/tuf/trusted-set.ts';
 import { ManualClock } from '../client/manual-clock.ts';
 import { MemoryService } from '../client/memory-service.ts';
-import { parseFileName } from '../../../manifest/names.ts';
 
 export const PAYMENTS = parseNamespace('payments');
 export const BILLING = parseNamespace('billing');
