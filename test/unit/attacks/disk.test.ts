@@ -94,7 +94,7 @@ describe('torn writes of the persisted state', () => {
         }
       },
     );
-    await fc.assert(tear, { numRuns: 80, endOnFailure: true });
+    await fc.assert(tear, { numRuns: 40, endOnFailure: true });
     expect(versions((await stage.open(directory)).state.set)).toEqual(saved);
   });
 
@@ -109,7 +109,7 @@ describe('torn writes of the persisted state', () => {
       await holds(directory, [saved]);
       writeFileSync(path, bytes);
     });
-    await fc.assert(tear, { numRuns: 80, endOnFailure: true });
+    await fc.assert(tear, { numRuns: 40, endOnFailure: true });
   });
 
   test('the files of two saves, in each other’s place', async () => {

@@ -297,7 +297,7 @@ async function holds(all: fc.Arbitrary<Step[]>): Promise<void> {
     await world.settle();
   });
   // Without shrinking, which would take minutes: the seed brings a failure back.
-  await fc.assert(property, { numRuns: 30, endOnFailure: true });
+  await fc.assert(property, { numRuns: 15, endOnFailure: true });
 }
 
 test(
