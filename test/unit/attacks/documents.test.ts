@@ -213,6 +213,7 @@ describe('any document that its rightful author signs', () => {
 
   test.for(['payments', 'billing', 'billing-revoker', 'fleet', 'fleet-hosts', 'targets'])(
     '%s: it is read or refused, brings nothing back, and harms no other namespace',
+    { timeout: 60_000 },
     async (role) => {
       const { raw } = stage.realm.role(role);
       const version = (raw['version'] as number) + 1;
@@ -238,6 +239,5 @@ describe('any document that its rightful author signs', () => {
       });
       await fc.assert(sound, { numRuns: 30, endOnFailure: true });
     },
-    60_000,
   );
 });
