@@ -14,9 +14,7 @@ function encode(value: Json): string {
     case 'string':
       return encodeString(value);
     case 'number':
-      if (!Number.isSafeInteger(value) || Object.is(value, -0)) {
-        throw new ManifestError('json-not-canonical', 'a number that is not a safe integer');
-      }
+      checkNumber(value);
       return String(value);
     case 'boolean':
       return value ? 'true' : 'false';
@@ -40,7 +38,14 @@ function encodeObject(value: JsonObject): string {
   return `{${text}}`;
 }
 
-function encodeString(text: string): string {
+/** @throws ManifestError json-not-canonical */
+export function checkNumber(value: number): void {
+  if (Number.isSafeInteger(value) && !Object.is(value, -0)) return;
+  throw new ManifestError('json-not-canonical', 'a number that is not a safe integer');
+}
+
+/** @throws ManifestError json-not-canonical */
+export function encodeString(text: string): string {
   if (!text.isWellFormed()) throw new ManifestError('json-not-canonical', 'a string with a lone surrogate');
   const isPlain = !text.includes('"') && !text.includes('\\');
   return isPlain ? `"${text}"` : `"${text.replace(/["\\]/g, '\\$&')}"`;
@@ -48,14 +53,24 @@ function encodeString(text: string): string {
 
 /** By code point. What canonical JSON was read from is in order already, and costs one comparison a key. */
 function sorted(keys: string[]): readonly string[] {
-  if (keys.some((key) => /[\ud800-\udfff]/.test(key))) return keys.sort(byCodePoint);
-  const isSorted = keys.every((key, i) => i === 0 || (keys[i - 1] as string) < key);
-  return isSorted ? keys : keys.sort();
+  const isSorted = keys.every((key, i) => i === 0 || compareKeys(keys[i - 1] as string, key) < 0);
+  return isSorted ? keys : keys.sort(compareKeys);
 }
 
-/** UTF-16 order differs from code point order only above U+FFFF; there UTF-8 bytes decide. */
-function byCodePoint(a: string, b: string): number {
-  return Buffer.compare(Buffer.from(a), Buffer.from(b));
+/** The order of code points, for well-formed strings; below zero: `a` comes first. */
+export function compareKeys(a: string, b: string): number {
+  const most = Math.min(a.length, b.length);
+  for (let i = 0; i < most; i++) {
+    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)];
+    if (x !== y) return rank(x) - rank(y);
+  }
+  return a.length - b.length;
+}
+
+/** Of a UTF-16 unit among those that may stand in its place: surrogates spell what lies above U+FFFF. */
+export function rank(unit: number): number {
+  if (unit < 0xd800) return unit;
+  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
 function isArray(value: Json): value is readonly Json[] {

@@ -3,7 +3,7 @@
 import { hash } from 'node:crypto';
 import { canonicalJson } from '../canonical-json.ts';
 import { ManifestError } from '../errors.ts';
-import { parseJson } from '../json.ts';
+import { parseJsonAround } from '../json.ts';
 import type { Json, JsonObject } from '../json.ts';
 import { LIMITS } from '../limits.ts';
 import { array, hex, instant, integer, object, string } from '../shape.ts';
@@ -49,7 +49,8 @@ export function parseMetadata(bytes: Uint8Array, type: string, maxBytes: number)
 
 /** `{signed, signatures}` around whatever has that `_type`. */
 export function parseSignedFile(bytes: Uint8Array, type: string, maxBytes: number): Unverified {
-  const file = object(parseJson(bytes, maxBytes), type);
+  const { value, canonical = new Uint8Array() } = parseJsonAround(bytes, maxBytes, 'signed');
+  const file = object(value, type);
   const raw = object(file['signed'], `${type}.signed`);
   if (raw['_type'] !== type) {
     throw new ManifestError('metadata-type', `a ${type} file was expected; its _type is another`);
@@ -58,7 +59,7 @@ export function parseSignedFile(bytes: Uint8Array, type: string, maxBytes: numbe
   if (new Set(signatures.map((signature) => signature.keyid)).size !== signatures.length) {
     throw new ManifestError('metadata-malformed', `${type}.signatures: a key id stands twice`);
   }
-  return { bytes, raw, signatures, canonical: canonicalJson(raw) };
+  return { bytes, raw, signatures, canonical };
 }
 
 /** What is no hexadecimal, or of any length, verifies nothing: the signature of an unknown key type spoils no file. */
