@@ -127,9 +127,10 @@ function grant(i: number): Grant {
 }
 
 function namespaceName(i: number): string {
-  return `n${String(i).padStart(2, '0')}`;
+  return `n${i}`;
 }
 
+/** Short, as the room in a role is. */
 function secretName(i: number): string {
-  return `s${String(i).padStart(4, '0')}`;
+  return `s${i.toString(36)}`;
 }

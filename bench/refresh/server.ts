@@ -11,6 +11,7 @@ import { encodeNews } from '../../manifest/realm/exchange.ts';
 import type { Repository } from './repository.ts';
 
 const METADATA = '/v1/metadata/';
+const KEPT_MS = 600_000;
 
 export interface FileServer extends AsyncDisposable {
   readonly url: string;
@@ -35,6 +36,8 @@ export async function serve(repository: Repository): Promise<FileServer> {
       response.end(body);
     });
   });
+  // A client that computes for long keeps its connection.
+  server.keepAliveTimeout = KEPT_MS;
   server.listen(0, '127.0.0.1');
   await once(server, 'listening');
   const { port } = server.address() as AddressInfo;

@@ -108,10 +108,9 @@ export function parseHashes(value: Json | undefined, where: string): Hashes {
     if (Object.keys(hashes).length > 0) return { uncheckable: true };
     throw new ManifestError('metadata-malformed', `${where}.hashes: at least one is needed`);
   }
-  return {
-    ...(sha256 === undefined ? {} : { sha256: hex(sha256, where, 32) }),
-    ...(sha512 === undefined ? {} : { sha512: hex(sha512, where, 64) }),
-  };
+  if (sha512 === undefined) return { sha256: hex(sha256, where, 32) };
+  if (sha256 === undefined) return { sha512: hex(sha512, where, 64) };
+  return { sha256: hex(sha256, where, 32), sha512: hex(sha512, where, 64) };
 }
 
 /**

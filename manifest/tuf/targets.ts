@@ -34,11 +34,9 @@ export function parseTargets(bytes: Uint8Array): { file: Unverified; role: Targe
 }
 
 function parseTargetFile(value: JsonObject, where: string): TargetFile {
-  return {
-    length: integer(value['length'], where),
-    ...parseHashes(value['hashes'], where),
-    ...(value['custom'] === undefined ? {} : { custom: object(value['custom'], where) }),
-  };
+  const { custom } = value;
+  const file = { length: integer(value['length'], where), ...parseHashes(value['hashes'], where) };
+  return custom === undefined ? file : { ...file, custom: object(custom, where) };
 }
 
 /** @throws ManifestError metadata-malformed: where a profile of TUF lists sha256 for every file, this one has none */
