@@ -1,7 +1,7 @@
 // OLPC canonical JSON, the form that TUF signs and hashes: no white space, keys in code point order, integers
 // only, and in strings nothing escaped but the quote and the backslash.
 // Source: http://wiki.laptop.org/go/Canonical_JSON, as used by TUF 1.0.34 §4.1 and securesystemslib.
-import { ManifestError } from './errors.ts';
+import { checkNumber, compareKeys, encodeString } from './canonical-scalar.ts';
 import type { Json, JsonObject } from './json.ts';
 
 /** @throws ManifestError json-not-canonical, for a number that is no safe integer or a lone surrogate */
@@ -38,39 +38,10 @@ function encodeObject(value: JsonObject): string {
   return `{${text}}`;
 }
 
-/** @throws ManifestError json-not-canonical */
-export function checkNumber(value: number): void {
-  if (Number.isSafeInteger(value) && !Object.is(value, -0)) return;
-  throw new ManifestError('json-not-canonical', 'a number that is not a safe integer');
-}
-
-/** @throws ManifestError json-not-canonical */
-export function encodeString(text: string): string {
-  if (!text.isWellFormed()) throw new ManifestError('json-not-canonical', 'a string with a lone surrogate');
-  const isPlain = !text.includes('"') && !text.includes('\\');
-  return isPlain ? `"${text}"` : `"${text.replace(/["\\]/g, '\\$&')}"`;
-}
-
 /** By code point. What canonical JSON was read from is in order already, and costs one comparison a key. */
 function sorted(keys: string[]): readonly string[] {
   const isSorted = keys.every((key, i) => i === 0 || compareKeys(keys[i - 1] as string, key) < 0);
   return isSorted ? keys : keys.sort(compareKeys);
-}
-
-/** The order of code points, for well-formed strings; below zero: `a` comes first. */
-export function compareKeys(a: string, b: string): number {
-  const most = Math.min(a.length, b.length);
-  for (let i = 0; i < most; i++) {
-    const [x, y] = [a.charCodeAt(i), b.charCodeAt(i)];
-    if (x !== y) return rank(x) - rank(y);
-  }
-  return a.length - b.length;
-}
-
-/** Of a UTF-16 unit among those that may stand in its place: surrogates spell what lies above U+FFFF. */
-export function rank(unit: number): number {
-  if (unit < 0xd800) return unit;
-  return unit < 0xe000 ? unit + 0x2000 : unit - 0x800;
 }
 
 function isArray(value: Json): value is readonly Json[] {

@@ -6,7 +6,7 @@
 // Why slices are enough: from a text to its canonical form white space goes, members are sorted and escapes are undone;
 // an integer has one spelling. So where none of that is to be done, the text is its own canonical form, and elsewhere it
 // is put together of parts of which that holds. For every text: the form of a member is canonicalJson of its value.
-import { checkNumber, compareKeys, encodeString, rank } from './canonical-json.ts';
+import { checkNumber, compareKeys, encodeString, rank } from './canonical-scalar.ts';
 import { ManifestError } from './errors.ts';
 import { LIMITS } from './limits.ts';
 
