@@ -10,6 +10,7 @@ import {
   JOINS,
   encodeGenesis,
   encodePublish,
+  encodeRootChange,
   parseJoins,
   parseNews,
   parseOnlineKeys,
@@ -23,6 +24,7 @@ import type {
   OnlineKeys,
   Publish,
   Published,
+  RootChange,
   StoredReceipt,
   StoredReceipts,
 } from '../manifest/realm/exchange.ts';
@@ -65,6 +67,7 @@ export interface Transport {
   pendingChange(id: string): Promise<PendingChange>;
   /** @throws ClientError not-found; service-conflict: it can no longer be made */
   addSignatures(id: string, more: MoreSignatures): Promise<Proposed>;
+  changeRoot(change: RootChange): Promise<Published>;
   /** News as it is pushed, until the stream or the signal ends. `lastId` resumes. Hosts only. */
   news(lastId: string | undefined, signal: AbortSignal): AsyncIterable<{ id: string; news: News }>;
   /** Hosts only. */
@@ -147,6 +150,7 @@ export function httpTransport(service: ServiceAddress, clock: Clock, authorizer?
       const path = `/v1/pending/${encodeURIComponent(id)}/signatures`;
       return parseProposed(await post(path, encodeSignatures(more), PENDING_LIMITS.answer));
     },
+    changeRoot: async (change) => parsePublished(await post('/v1/root', encodeRootChange(change))),
     async *news(lastId, signal) {
       for await (const { event, id, data } of events(
         '/v1/events',

@@ -151,6 +151,7 @@ export class Updater {
     };
     return this.#inTurn(async () => {
       const cycle = this.#cycle(fetch);
+      if (hasNextRoot(news, cycle.set)) await cycle.roots();
       await cycle.timestamp(news.timestamp);
       return this.#advance(cycle);
     });
@@ -224,4 +225,12 @@ export class Updater {
     const isListed = currentSnapshot(cycle.set)?.role.roles.has(name) ?? false;
     if (isListed) await cycle.role(name, name === 'targets' ? 'root' : delegatorOf(name));
   }
+}
+
+/** Whether news comes with a root after the trusted one: it says who may sign the rest. */
+function hasNextRoot({ files }: News, { root }: TrustedSet): boolean {
+  return [...files.keys()].some((file) => {
+    const version = /^(\d{1,15})\.root\.json$/.exec(file)?.[1];
+    return version !== undefined && Number(version) > root.role.version;
+  });
 }

@@ -8,7 +8,13 @@ import { checkFile, sha256 } from '../manifest/tuf/metadata.ts';
 import type { Verified } from '../manifest/tuf/metadata.ts';
 import { parseTargets } from '../manifest/tuf/targets.ts';
 import type { Targets } from '../manifest/tuf/targets.ts';
-import { trustRoot, updateSnapshot, updateTargets, updateTimestamp } from '../manifest/tuf/trusted-set.ts';
+import {
+  trustRoot,
+  updateRoot,
+  updateSnapshot,
+  updateTargets,
+  updateTimestamp,
+} from '../manifest/tuf/trusted-set.ts';
 import type { TrustedSet } from '../manifest/tuf/trusted-set.ts';
 import { ServiceError } from './errors.ts';
 import { FIRST_ROOT_KEY, roleKey } from './keys.ts';
@@ -34,7 +40,7 @@ export function complete({ root, timestamp, snapshot, targets }: TrustedSet): Co
 export async function readCurrent(store: Store, timestamp: Stored): Promise<Current> {
   return ourOwn(async () => {
     const first = trustRoot(await read(store, FIRST_ROOT_KEY));
-    const dated = updateTimestamp(first, timestamp.value);
+    const dated = updateTimestamp(await newestRoot(store, first), timestamp.value);
     const { version = 0 } = dated.timestamp?.role.snapshot ?? {};
     const listed = complete(updateSnapshot(dated, await read(store, roleKey('snapshot', version))));
     const targets = await read(store, roleKey('targets', storedVersion(listed, 'targets')));
@@ -44,6 +50,14 @@ export async function readCurrent(store: Store, timestamp: Stored): Promise<Curr
       set: complete(updateTargets(listed, 'targets', targets)),
     };
   });
+}
+
+async function newestRoot(store: Store, first: TrustedSet): Promise<TrustedSet> {
+  for (let set = first; ;) {
+    const next = await store.get(roleKey('root', set.root.role.version + 1));
+    if (!next) return set;
+    set = updateRoot(set, next.value);
+  }
 }
 
 /**

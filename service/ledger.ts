@@ -15,6 +15,8 @@ export interface Plan {
   readonly next: CompleteSet;
   readonly changed: readonly RoleFile[];
   readonly files: StoredFiles;
+  /** Whether `next` has another root than the state before it. */
+  readonly isNewRoot?: boolean;
 }
 
 /** How many versions of a role are kept, for clients in the middle of a refresh. */
@@ -54,17 +56,23 @@ export class Ledger {
 
   async #read(timestamp: Stored): Promise<Current> {
     const isOwn = this.#own && Buffer.compare(this.#own.set.timestamp.bytes, timestamp.value) === 0;
-    return isOwn && this.#own
-      ? { ...this.#own, revision: timestamp.revision }
-      : readCurrent(this.#store, timestamp);
+    if (isOwn && this.#own) return { ...this.#own, revision: timestamp.revision };
+    try {
+      return await readCurrent(this.#store, timestamp);
+    } catch (error) {
+      // Another replica may have stored the next root meanwhile, under which this timestamp is none.
+      const newest = await this.#store.get(TIMESTAMP_KEY);
+      if (!newest || newest.revision === timestamp.revision) throw error;
+      return this.#read(newest);
+    }
   }
 
   /** Commits the first state. @throws ServiceError realm-exists */
-  begin(root: Entry, realm: RealmId, plan: Plan): Promise<void> {
+  begin(realm: RealmId, plan: Plan): Promise<void> {
     return this.#inTurn(async () => {
       if (await this.find()) throw new ServiceError('realm-exists', 'this service has its realm already');
       this.#own = { realm, set: topOf(plan.next) };
-      await this.#store.commit(commitOf(plan, undefined, [root]));
+      await this.#store.commit(commitOf(plan, undefined));
     });
   }
 
@@ -111,9 +119,8 @@ function topOf(set: CompleteSet): CompleteSet {
 
 /** The timestamp's revision stands for the whole state, since no commit leaves it out. */
 function commitOf(
-  { next, changed, files: stored }: Plan,
+  { next, changed, files: stored, isNewRoot = false }: Plan,
   current: Current | undefined,
-  more: readonly Entry[] = [],
 ): Commit {
   const { role, bytes, sha256 } = next.snapshot;
   const isNewSnapshot = sha256 !== current?.set.snapshot.sha256;
@@ -122,7 +129,7 @@ function commitOf(
   return {
     expect: [{ key: TIMESTAMP_KEY, revision: current?.revision ?? 0 }],
     put: [
-      ...more,
+      ...(isNewRoot ? [rootEntry(next)] : []),
       ...stored.put,
       ...files.map((file) => ({ key: roleKey(file.name, file.version), value: file.bytes })),
       { key: TIMESTAMP_KEY, value: next.timestamp.bytes },
@@ -132,4 +139,8 @@ function commitOf(
       ...outdated.map(({ name, version }) => roleKey(name, version - KEPT_VERSIONS)),
     ],
   };
+}
+
+function rootEntry({ root }: CompleteSet): Entry {
+  return { key: roleKey('root', root.role.version), value: root.bytes };
 }

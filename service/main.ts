@@ -1,11 +1,13 @@
-// The program `lapse-service`: reads the command line, runs one service until SIGTERM or SIGINT, or prints its pin. Exit
-// codes: 0 after an orderly end, 1 for a failure (one sentence on stderr), 2 for a command line that is not understood.
+// The program `lapse-service`: reads the command line, and runs one service until SIGTERM or SIGINT, prints its pin, or makes new
+// online keys. Exit codes: 0 after an orderly end, 1 for a failure (one sentence on stderr), 2 for a command line that is not
+// understood.
 import { Command, CommanderError, InvalidArgumentError, Option } from 'commander';
 import { LapseError } from '../manifest/errors.ts';
 import { systemClock } from './clock.ts';
 import { checkPlain, parseListenAddress } from './listen-address.ts';
 import type { ListenAddress } from './listen-address.ts';
 import { formatEvent } from './log.ts';
+import { makeNextKeys } from './online-keys.ts';
 import { startService } from './service.ts';
 import { readPin } from './tls-identity.ts';
 
@@ -23,6 +25,7 @@ Examples:
   lapse-service --data ./state --listen 127.0.0.1:0    any free port, printed on stdout
   lapse-service --data ./state --http                  plain HTTP, for this machine only
   lapse-service pin --data /var/lib/lapse-service      the pin of a service that was started before
+  lapse-service keys new --data /var/lib/lapse-service new online keys, for lapse root rotate-online
 
 The state directory holds the store, the two online keys and the TLS key; only one process may use it at a time.
 Prints one line, "lapse-service: listening on URL pin PIN", once it serves. Clients know the service by the pin alone.
@@ -46,6 +49,17 @@ program
   .command('pin')
   .description('print the pin by which clients know the service')
   .action(() => void process.stdout.write(`${readPin(program.opts<Options>().data)}\n`));
+
+program
+  .command('keys')
+  .description('the online keys, which sign snapshot and timestamp')
+  .command('new')
+  .description(
+    'make a pair that waits until a root names it, and print its public halves; the service may run',
+  )
+  .action(() => {
+    process.stdout.write(`${JSON.stringify(makeNextKeys(program.opts<Options>().data))}\n`);
+  });
 
 function listenAddress(text: string): ListenAddress {
   try {

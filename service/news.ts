@@ -38,7 +38,10 @@ async function changedKeys(
   return [...metadata.filter((key) => touched.has(key)), ...[...touched].filter(isEnvelopeKey)];
 }
 
-function metadataKeys({ snapshot }: CompleteSet): readonly string[] {
+/** Root 1 is where everybody begins. */
+function metadataKeys({ root, snapshot }: CompleteSet): readonly string[] {
+  const { version } = root.role;
   const roles = [...snapshot.role.roles].map(([name, { version }]) => roleKey(name, version));
-  return [roleKey('snapshot', snapshot.role.version), ...roles];
+  const later = version > 1 ? [roleKey('root', version)] : [];
+  return [...later, roleKey('snapshot', snapshot.role.version), ...roles];
 }

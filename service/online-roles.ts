@@ -28,6 +28,7 @@ const SNAPSHOT_LIFETIME_MS = 30 * 24 * 3600_000;
 
 /**
  * The state after `changed`, each after the role that delegates to it: a new timestamp, and a new snapshot unless nothing changed and the old one will do.
+ * `before` is what its versions follow, when a new root has made `set` forget it.
  * @throws ManifestError whatever a client would say to these files
  */
 export function nextState(
@@ -36,13 +37,15 @@ export function nextState(
   changed: readonly RoleFile[],
   lease: number,
   now: number,
+  before = set,
 ): CompleteSet {
-  const old = set.snapshot;
+  const old = before.snapshot;
+  const isKept = old === set.snapshot && changed.length === 0;
   const snapshot =
-    old && changed.length === 0 && isFresh(old.role, SNAPSHOT_LIFETIME_MS, now)
+    old && isKept && isFresh(old.role, SNAPSHOT_LIFETIME_MS, now)
       ? { version: old.role.version, bytes: old.bytes }
       : signSnapshot(signers.snapshot, old, changed, now);
-  const version = (set.timestamp?.role.version ?? 0) + 1;
+  const version = (before.timestamp?.role.version ?? 0) + 1;
   const timestamp = signTimestamp(signers.timestamp, version, snapshot, lease, now);
   const base = updateSnapshot(updateTimestamp(set, timestamp, now), snapshot.bytes, now);
   return complete(

@@ -59,6 +59,16 @@ export function writePrivateFile(path: string, bytes: Uint8Array): void {
   }
 }
 
+/** Durable when it returns; what had that name before is gone. @throws ServiceError config-invalid */
+export function renamePrivateFile(from: string, to: string): void {
+  try {
+    rename(from, to);
+  } catch (error) {
+    const why = error instanceof Error && 'code' in error ? String(error.code) : 'unknown';
+    throw new ServiceError('config-invalid', `${to} cannot be replaced (${why})`, { cause: error });
+  }
+}
+
 function replaceFile(path: string, bytes: Uint8Array): void {
   const file = openSync(`${path}.new`, 'w', 0o600);
   try {
@@ -67,8 +77,12 @@ function replaceFile(path: string, bytes: Uint8Array): void {
   } finally {
     closeSync(file);
   }
-  renameSync(`${path}.new`, path);
-  const directory = openSync(dirname(path), 'r');
+  rename(`${path}.new`, path);
+}
+
+function rename(from: string, to: string): void {
+  renameSync(from, to);
+  const directory = openSync(dirname(to), 'r');
   fsyncSync(directory);
   closeSync(directory);
 }

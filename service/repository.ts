@@ -4,25 +4,32 @@
 import { ManifestError } from '../manifest/errors.ts';
 import type { RealmId } from '../manifest/names.ts';
 import { signEcho } from '../manifest/realm/echo.ts';
-import type { Genesis, News, Publish, Published, RoleUpload } from '../manifest/realm/exchange.ts';
+import type {
+  Genesis,
+  News,
+  OnlineKeys,
+  Publish,
+  Published,
+  RoleUpload,
+  RootChange,
+} from '../manifest/realm/exchange.ts';
 import { leaseMs } from '../manifest/realm/lease.ts';
 import { asVerified, readProposal } from '../manifest/realm/proposal.ts';
 import type { ProposedRole } from '../manifest/realm/proposal.ts';
-import { FLEET, FLEET_HOSTS, delegatorOf, realmId } from '../manifest/realm/realm.ts';
+import { FLEET, FLEET_HOSTS, checkRealmRoot, delegatorOf, realmId } from '../manifest/realm/realm.ts';
 import type { Verified } from '../manifest/tuf/metadata.ts';
-import type { Root } from '../manifest/tuf/root.ts';
+import { parseRoot } from '../manifest/tuf/root.ts';
 import { parseTargets } from '../manifest/tuf/targets.ts';
 import type { Targets } from '../manifest/tuf/targets.ts';
-import { currentRole, trustRoot, updateTargets } from '../manifest/tuf/trusted-set.ts';
+import { currentRole, trustRoot, updateRoot, updateTargets } from '../manifest/tuf/trusted-set.ts';
 import type { Clock } from './clock.ts';
 import { complete, readRole, storedVersion } from './current.ts';
 import type { CompleteSet, Current } from './current.ts';
 import { ServiceError } from './errors.ts';
-import { FIRST_ROOT_KEY } from './keys.ts';
 import { Ledger } from './ledger.ts';
 import type { Plan } from './ledger.ts';
 import { readNews } from './news.ts';
-import type { OnlineKeys } from './online-keys.ts';
+import type { OnlineKeyRing } from './online-keys.ts';
 import { isTimestampFresh, nextState } from './online-roles.ts';
 import { checkVersionFollows } from './publication.ts';
 import { reviewPublish } from './review.ts';
@@ -42,30 +49,35 @@ const NOT_PUBLISHED = ['root', 'snapshot', 'timestamp'];
 const BORN_WITH = ['targets', FLEET, FLEET_HOSTS];
 
 export class Repository {
-  readonly onlineKeys: OnlineKeys;
+  readonly #keys: OnlineKeyRing;
   readonly #store: Store;
   readonly #ledger: Ledger;
   readonly #clock: Clock;
   /** A read of the newest timestamp that has not begun yet, for all whose question came before it does. */
   #nextRead: Promise<Current> | undefined;
 
-  private constructor(store: Store, onlineKeys: OnlineKeys, clock: Clock) {
-    this.onlineKeys = onlineKeys;
+  private constructor(store: Store, keys: OnlineKeyRing, clock: Clock) {
+    this.#keys = keys;
     this.#store = store;
     this.#ledger = new Ledger(store);
     this.#clock = clock;
   }
 
-  /** @throws ServiceError online-keys-mismatch, if the stored realm was begun with other keys; store-corrupt */
-  static async open(store: Store, onlineKeys: OnlineKeys, clock: Clock): Promise<Repository> {
-    const repository = new Repository(store, onlineKeys, clock);
+  /** @throws ServiceError online-keys-mismatch, if root names other keys than are here; store-corrupt */
+  static async open(store: Store, keys: OnlineKeyRing, clock: Clock): Promise<Repository> {
+    const repository = new Repository(store, keys, clock);
     const current = await repository.#ledger.find();
-    if (current) checkOnlineKeys(current.set.root.role, onlineKeys);
+    if (current) keys.settle(current.set.root.role);
     return repository;
   }
 
   async exists(): Promise<boolean> {
     return (await this.#ledger.find()) !== undefined;
+  }
+
+  /** The public halves of the keys in use, and of those that wait for a root. */
+  onlineKeys(): OnlineKeys {
+    return this.#keys.publicHalves();
   }
 
   /** @throws ServiceError realm-missing */
@@ -82,14 +94,13 @@ export class Repository {
     if (uploads.map(({ name }) => name).join() !== BORN_WITH.join()) {
       throw new ManifestError('metadata-missing', `a realm begins with ${BORN_WITH.join(', ')}`);
     }
-    checkOnlineKeys(born.root.role, this.onlineKeys);
-    const next = nextState(born, this.onlineKeys, uploads, lease, this.#clock.now());
+    const next = nextState(born, this.#keys.of(born.root.role), uploads, lease, this.#clock.now());
     await reviewPublish(BORN_WITH, [], {
       before: () => Promise.resolve(undefined),
       after: (name) => Promise.resolve(currentRole(next, name)),
     });
-    const plan = { next, changed: uploads, files: NO_FILES };
-    await this.#ledger.begin({ key: FIRST_ROOT_KEY, value: root }, realmId(born.root), plan);
+    const plan = { next, changed: uploads, files: NO_FILES, isNewRoot: true };
+    await this.#ledger.begin(realmId(born.root), plan);
     return published(uploads, next);
   }
 
@@ -114,6 +125,23 @@ export class Repository {
     return proposed;
   }
 
+  /**
+   * The next root (TUF 1.0.34 §5.3), with the next targets where root gives those other keys. Snapshot and timestamp are
+   * signed again by the keys that it names, and the service signs with no others from then on.
+   * @throws ServiceError conflict, online-keys-mismatch, role-not-publishable, realm-missing, store-*; ManifestError
+   */
+  async changeRoot({ root, roles }: RootChange): Promise<Published> {
+    const other = roles.find(({ name }) => name !== 'targets');
+    if (other || roles.length > 1) {
+      throw new ServiceError('role-not-publishable', 'only targets is published with a root');
+    }
+    const uploads = roles.map(readUpload);
+    const { role } = parseRoot(root);
+    const next = await this.#ledger.change((current) => this.#planRoot(current, root, uploads));
+    this.#keys.settle(next.root.role);
+    return published([{ name: 'root', version: role.version }, ...uploads], next);
+  }
+
   /** The timestamp, signed anew when less than half of its life is left. @throws ServiceError realm-missing */
   async timestamp(): Promise<Uint8Array> {
     return (await this.#fresh()).set.timestamp.bytes;
@@ -128,9 +156,9 @@ export class Repository {
       this.#nextRead = undefined;
       return this.#ledger.load();
     });
-    const { timestamp } = (await this.#nextRead).set;
+    const { root, timestamp } = (await this.#nextRead).set;
     const newest = { version: timestamp.role.version, sha256: timestamp.sha256 };
-    return signEcho(newest, nonce, [this.onlineKeys.timestamp]);
+    return signEcho(newest, nonce, [this.#keys.of(root.role).timestamp]);
   }
 
   /** A stored file under the name by which clients ask for it. */
@@ -187,6 +215,27 @@ export class Repository {
     return reviewPublish([...isUploaded], files, { before, after });
   }
 
+  async #planRoot(current: Current, root: Uint8Array, uploads: readonly Upload[]): Promise<Plan> {
+    const { set } = current;
+    checkVersionFollows('root', parseRoot(root).role.version, set.root.role.version);
+    for (const { name, version } of uploads) checkVersionFollows(name, version, storedVersion(set, name));
+    const under = updateRoot(set, root);
+    checkRealmRoot(under.root.role);
+    const signers = this.#keys.of(under.root.role);
+    const lease = leaseMs(set.timestamp) / 1000;
+    const signed = nextState(under, signers, uploads, lease, this.#clock.now(), set);
+    const next = withTargets(signed, set);
+    await reviewPublish(
+      uploads.map(({ name }) => name),
+      [],
+      {
+        before: (name) => readRole(this.#store, current, name),
+        after: (name) => Promise.resolve(currentRole(next, name)),
+      },
+    );
+    return { next, changed: uploads, files: NO_FILES, isNewRoot: true };
+  }
+
   async #checkDelegated(current: Current, name: string, uploads: readonly Upload[]): Promise<void> {
     if (name === 'targets') return;
     const delegator = delegatorOf(name);
@@ -211,7 +260,9 @@ export class Repository {
   /** A store that cannot be written to still gives what it has, as long as that is good. */
   async #fresh(): Promise<Current> {
     const current = await this.#ledger.load();
-    if (isTimestampFresh(current.set, this.#clock.now())) return current;
+    const now = this.#clock.now();
+    // Nothing can be signed under a root that has expired; but what is there must be had, to sign the next one.
+    if (isTimestampFresh(current.set, now) || current.set.root.role.expires <= now) return current;
     try {
       await this.#ledger.change(({ set }) => this.#renewal(set));
       return await this.#ledger.load();
@@ -229,7 +280,8 @@ export class Repository {
   }
 
   #sign(set: CompleteSet, changed: readonly Upload[]): CompleteSet {
-    return nextState(set, this.onlineKeys, changed, leaseMs(set.timestamp) / 1000, this.#clock.now());
+    const signers = this.#keys.of(set.root.role);
+    return nextState(set, signers, changed, leaseMs(set.timestamp) / 1000, this.#clock.now());
   }
 }
 
@@ -245,19 +297,23 @@ function readUpload({ name, metadata }: RoleUpload): Upload {
   return { name, version: role.version, bytes: metadata, role };
 }
 
-function published(uploads: readonly Upload[], { snapshot, timestamp }: CompleteSet): Published {
+/**
+ * With `targets` as it was, unless it is there anew: it must be signed as the new root asks; that it may have expired is not
+ * root's concern.
+ */
+function withTargets(next: CompleteSet, before: CompleteSet): CompleteSet {
+  const targets = before.targets.get('targets');
+  if (!targets || currentRole(next, 'targets')) return next;
+  return complete(updateTargets(next, 'targets', targets.bytes));
+}
+
+function published(
+  uploads: readonly Pick<Upload, 'name' | 'version'>[],
+  { snapshot, timestamp }: CompleteSet,
+): Published {
   return {
     roles: new Map(uploads.map(({ name, version }) => [name, version])),
     snapshot: snapshot.role.version,
     timestamp: timestamp.role.version,
   };
-}
-
-function checkOnlineKeys({ roles }: Root, { snapshot, timestamp }: OnlineKeys): void {
-  if (!roles.snapshot.keys.has(snapshot.keyid) || !roles.timestamp.keys.has(timestamp.keyid)) {
-    throw new ServiceError(
-      'online-keys-mismatch',
-      'root names other snapshot and timestamp keys than this service has',
-    );
-  }
 }

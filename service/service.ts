@@ -14,7 +14,7 @@ import { checkPlain, urlOf } from './listen-address.ts';
 import type { ListenAddress } from './listen-address.ts';
 import type { Log } from './log.ts';
 import { MemberList } from './members.ts';
-import { openOnlineKeys } from './online-keys.ts';
+import { OnlineKeyRing } from './online-keys.ts';
 import { PendingDesk } from './pending.ts';
 import { ReceiptBook } from './receipts.ts';
 import { Repository } from './repository.ts';
@@ -54,7 +54,7 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const inbox = new Inbox(join(data, 'inbox.sqlite'));
   opened.defer(() => inbox.close());
   const tls = http ? undefined : await openTlsIdentity(data);
-  const repository = await Repository.open(store, openOnlineKeys(data), clock);
+  const repository = await Repository.open(store, OnlineKeyRing.open(data), clock);
   const members = new MemberList(repository);
   const since = (await repository.exists()) ? clock.now() : 0;
   const authentication = opened.use(new Authentication(members, clock, since));

@@ -12,10 +12,15 @@ import type { JoinRequest } from './invite.ts';
 /** How many requests to join a service keeps. */
 export const JOINS = 1024;
 
-/** `GET /v1/online-keys`: the public halves, in hexadecimal, of the keys that never leave the service. */
-export interface OnlineKeys {
+/** The public halves, in hexadecimal, of two keys that never leave the service. */
+export interface OnlinePair {
   readonly snapshot: string;
   readonly timestamp: string;
+}
+
+/** `GET /v1/online-keys`: the keys in use, and those that wait for a root to name them. */
+export interface OnlineKeys extends OnlinePair {
+  readonly next?: OnlinePair;
 }
 
 /** A targets role's file on its way: `targets`, `fleet`, `fleet-hosts`, a namespace or its revoker. */
@@ -29,6 +34,13 @@ export interface Genesis {
   readonly root: Uint8Array;
   readonly roles: readonly RoleUpload[];
   readonly lease: number;
+}
+
+/** `POST /v1/root`: the next root, and the next targets when root gives those keys that have not signed the last. */
+export interface RootChange {
+  readonly root: Uint8Array;
+  /** Nothing, or `targets`. */
+  readonly roles: readonly RoleUpload[];
 }
 
 /**
@@ -112,6 +124,21 @@ export function parseGenesis(body: Uint8Array): Genesis {
   };
 }
 
+export function encodeRootChange({ root, roles }: RootChange): JsonObject {
+  return { root: base64(root), roles: roles.map(uploadJson) };
+}
+
+export function parseRootChange(body: Uint8Array): RootChange {
+  const raw = object(parseJson(body, EXCHANGE_LIMITS.body), 'root-change');
+  return {
+    root: bytes(raw['root'], 'root-change.root'),
+    roles:
+      raw['roles'] === undefined
+        ? []
+        : array(raw['roles'], 'root-change.roles', 1).map((role) => readUpload(role, 'root-change.roles')),
+  };
+}
+
 export function encodePublish({ roles, files }: Publish): JsonObject {
   return { roles: roles.map(uploadJson), files: files.map(base64) };
 }
@@ -130,14 +157,16 @@ export function uploadJson({ name, metadata }: RoleUpload): JsonObject {
   return { name, metadata: base64(metadata) };
 }
 
+function readUpload(value: Json, where: string): RoleUpload {
+  const raw = object(value, where);
+  return {
+    name: string(raw['name'], `${where}.name`),
+    metadata: bytes(raw['metadata'], `${where}.metadata`),
+  };
+}
+
 export function readUploads(value: Json | undefined, where: string): readonly RoleUpload[] {
-  const uploads = array(value, where, EXCHANGE_LIMITS.rolesPerPublish).map((each) => {
-    const raw = object(each, where);
-    return {
-      name: string(raw['name'], `${where}.name`),
-      metadata: bytes(raw['metadata'], `${where}.metadata`),
-    };
-  });
+  const uploads = array(value, where, EXCHANGE_LIMITS.rolesPerPublish).map((each) => readUpload(each, where));
   if (uploads.length > 0 && new Set(uploads.map(({ name }) => name)).size === uploads.length) return uploads;
   throw new ManifestError('metadata-malformed', `${where}: at least one role, each once`);
 }
@@ -199,9 +228,17 @@ export function parseJoins(body: Uint8Array): readonly JoinRequest[] {
 
 export function parseOnlineKeys(body: Uint8Array): OnlineKeys {
   const raw = object(parseJson(body, EXCHANGE_LIMITS.small), 'online-keys');
+  const { next } = raw;
   return {
-    snapshot: hex(raw['snapshot'], 'online-keys.snapshot', 32),
-    timestamp: hex(raw['timestamp'], 'online-keys.timestamp', 32),
+    ...readPair(raw, 'online-keys'),
+    ...(next === undefined ? {} : { next: readPair(object(next, 'online-keys.next'), 'online-keys.next') }),
+  };
+}
+
+function readPair(raw: JsonObject, where: string): OnlinePair {
+  return {
+    snapshot: hex(raw['snapshot'], `${where}.snapshot`, 32),
+    timestamp: hex(raw['timestamp'], `${where}.timestamp`, 32),
   };
 }
 

@@ -38,10 +38,7 @@ export function metadataRoutes(
     },
   );
 
-  app.get('/v1/online-keys', (): OnlineKeys => {
-    const { snapshot, timestamp } = repository.onlineKeys;
-    return { snapshot: snapshot.publicHex, timestamp: timestamp.publicHex };
-  });
+  app.get('/v1/online-keys', (): OnlineKeys => repository.onlineKeys());
 }
 
 async function found(repository: Repository, key: string): Promise<Uint8Array> {

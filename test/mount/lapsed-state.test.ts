@@ -19,7 +19,8 @@ import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, it } from
 import type { JsonObject } from '../../manifest/json.ts';
 import { signEcho } from '../../manifest/realm/echo.ts';
 import { sha256, signMetadata } from '../../manifest/tuf/metadata.ts';
-import { openOnlineKeys } from '../../service/online-keys.ts';
+import { trustRoot } from '../../manifest/tuf/trusted-set.ts';
+import { OnlineKeyRing } from '../../service/online-keys.ts';
 import { until } from '../support/lapsed.ts';
 import type { Lapsed } from '../support/lapsed.ts';
 import { RealmMachine } from '../support/lapsed-realm.ts';
@@ -68,7 +69,9 @@ async function metadata(file: string): Promise<Uint8Array> {
 
 /** A service that is not honest any more: its keys sign whatever is convenient. */
 class Dishonest {
-  readonly #keys = openOnlineKeys(machine.places.store);
+  readonly #keys = OnlineKeyRing.open(machine.places.store).of(
+    trustRoot(machine.realm.genesis.root).root.role,
+  );
   readonly #answers = new Map<string, Answer>();
   #timestamp: Uint8Array = new Uint8Array();
 

@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { checkEcho, confirms } from '../../manifest/realm/echo.ts';
 import { parseTimestamp } from '../../manifest/tuf/timestamp.ts';
-import { openOnlineKeys } from '../../service/online-keys.ts';
+import { OnlineKeyRing } from '../../service/online-keys.ts';
 import { Repository } from '../../service/repository.ts';
 import { openSqliteStore } from '../../service/store/sqlite.ts';
 import type { Store } from '../../service/store/store.ts';
@@ -59,10 +59,9 @@ test('whoever asks after a publish was acknowledged is never told of the one bef
 test('a slow read serves those who came before it began, and nobody who came later', async () => {
   const data = mkdtempSync(join(tmpdir(), 'lapse-echo-'));
   const store = openSqliteStore(join(data, 'store.sqlite'));
-  const keys = openOnlineKeys(data);
+  const keys = OnlineKeyRing.open(data);
   const clock = makeClock();
-  const online = { snapshot: keys.snapshot.publicHex, timestamp: keys.timestamp.publicHex };
-  const realm = await TestRealm.make(online, { now: clock.now() });
+  const realm = await TestRealm.make(keys.publicHalves(), { now: clock.now() });
   let reads = 0;
   const opened = Promise.withResolvers<undefined>();
   let isSlow = false;

@@ -3,9 +3,8 @@ import { mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
-import type { OnlineKeys } from '../../manifest/realm/exchange.ts';
 import { parseTimestamp } from '../../manifest/tuf/timestamp.ts';
-import { openOnlineKeys } from '../../service/online-keys.ts';
+import { OnlineKeyRing } from '../../service/online-keys.ts';
 import { Repository } from '../../service/repository.ts';
 import { openSqliteStore } from '../../service/store/sqlite.ts';
 import type { Store } from '../../service/store/store.ts';
@@ -21,10 +20,9 @@ interface Replicas extends AsyncDisposable {
 async function startReplicas(wrap = (store: Store): Store => store): Promise<Replicas> {
   const data = mkdtempSync(join(tmpdir(), 'lapse-replicas-'));
   const store = openSqliteStore(join(data, 'store.sqlite'));
-  const keys = openOnlineKeys(data);
+  const keys = OnlineKeyRing.open(data);
   const clock = makeClock();
-  const online: OnlineKeys = { snapshot: keys.snapshot.publicHex, timestamp: keys.timestamp.publicHex };
-  const realm = await TestRealm.make(online, { now: clock.now() });
+  const realm = await TestRealm.make(keys.publicHalves(), { now: clock.now() });
   const one = await Repository.open(store, keys, clock);
   await one.create(realm.genesis);
   await one.publish(realm.delegate('payments'));

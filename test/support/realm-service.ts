@@ -9,8 +9,14 @@ import { buffer } from 'node:stream/consumers';
 import type { ServiceAddress } from '../../client/http.ts';
 import { PinnedAgent, parsePin } from '../../client/tls.ts';
 import type { Json } from '../../manifest/json.ts';
-import { encodeGenesis, encodePublish, parseNews, parseOnlineKeys } from '../../manifest/realm/exchange.ts';
-import type { Genesis, News, OnlineKeys, Publish } from '../../manifest/realm/exchange.ts';
+import {
+  encodeGenesis,
+  encodePublish,
+  encodeRootChange,
+  parseNews,
+  parseOnlineKeys,
+} from '../../manifest/realm/exchange.ts';
+import type { Genesis, News, OnlineKeys, Publish, RoleUpload } from '../../manifest/realm/exchange.ts';
 import { delegatorOf } from '../../manifest/realm/realm.ts';
 import { trustRoot, updateSnapshot, updateTargets, updateTimestamp } from '../../manifest/tuf/trusted-set.ts';
 import type { TrustedSet } from '../../manifest/tuf/trusted-set.ts';
@@ -91,6 +97,10 @@ export class TestClient {
 
   publish(publish: Publish): Promise<Reply> {
     return this.post('publish', JSON.stringify(encodePublish(publish)));
+  }
+
+  changeRoot(root: Uint8Array, roles: readonly RoleUpload[] = []): Promise<Reply> {
+    return this.post('root', JSON.stringify(encodeRootChange({ root, roles })));
   }
 
   /** Fetches and verifies, as a client that knows only the first root does. */

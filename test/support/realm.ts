@@ -155,24 +155,24 @@ export class TestRealm {
   readonly #pools: TestPool[] = [];
   readonly hosts = new Map<string, TestHost>();
   readonly #now: number;
-  #root: { readonly version: number; readonly keys: RootKeys; readonly signer: TestSigner };
+  #root: { readonly version: number; readonly keys: RootKeys };
 
   private constructor(
     genesis: Genesis,
     person: TestPerson,
-    targets: TestSigner,
+    { root, targets }: { readonly root: TestSigner; readonly targets: TestSigner },
     pool: TestPool,
-    root: { keys: RootKeys; signer: TestSigner },
+    keys: RootKeys,
     now: number,
   ) {
     this.genesis = genesis;
     this.id = realmId(trustRoot(genesis.root).root);
     this.person = person;
     this.#now = now;
-    this.#root = { version: 1, ...root };
+    this.#root = { version: 1, keys };
     this.#pools.push(pool);
     for (const role of ['fleet', 'fleet-hosts']) this.#signers.set(role, person);
-    this.#signers.set('targets', targets);
+    this.#signers.set('root', root).set('targets', targets);
     for (const { name, metadata } of genesis.roles) this.#remember(name, metadata);
   }
 
@@ -202,22 +202,24 @@ export class TestRealm {
       { name: 'fleet', metadata: signMetadata(fleet, [person]) },
       { name: 'fleet-hosts', metadata: signMetadata(firstTargets(now + 30 * DAY), [person]) },
     ];
-    return new TestRealm(
-      { root: rootFile, roles, lease },
-      person,
-      targets,
-      pool,
-      { keys, signer: root },
-      now,
-    );
+    return new TestRealm({ root: rootFile, roles, lease }, person, { root, targets }, pool, keys, now);
   }
 
-  /** The next root, which gives top-level roles other keys. */
-  nextRoot(change: Partial<RootKeys>): Uint8Array {
-    const { version, keys, signer } = this.#root;
-    this.#root = { version: version + 1, keys: { ...keys, ...change }, signer };
-    const root = firstRoot(this.#root.keys, this.#now + 365 * DAY);
-    return signMetadata({ ...root, version: version + 1 }, [signer]);
+  /** The next root, which gives top-level roles other keys; signed by root's signer and by `others`. */
+  nextRoot(
+    change: Partial<RootKeys>,
+    others: readonly TestSigner[] = [],
+    expires = this.#now + 365 * DAY,
+  ): Uint8Array {
+    const { version, keys } = this.#root;
+    this.#root = { version: version + 1, keys: { ...keys, ...change } };
+    const root = firstRoot(this.#root.keys, expires);
+    return signMetadata({ ...root, version: version + 1 }, [this.signer('root'), ...others]);
+  }
+
+  /** One key of a role of root in the place of all that it has. */
+  replacing(role: TopLevelRole, publicHex: string): Partial<RootKeys> {
+    return { [role]: { signers: [publicHex], threshold: 1 } };
   }
 
   /** The pool's current epoch. */
@@ -395,6 +397,11 @@ export class TestRealm {
   secret(namespace: string, name: string): Secret | undefined {
     const old = this.#roles.get(namespace);
     return old && readSecrets(old.role, parseNamespace(namespace)).get(parseSecretName(name));
+  }
+
+  /** Somebody else signs a role from now on. */
+  setSigner(name: string, signer: TestSigner): void {
+    this.#signers.set(name, signer);
   }
 
   /** Who signs a role. */

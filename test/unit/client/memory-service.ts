@@ -92,8 +92,8 @@ export class MemoryService implements Transport {
     return timestamp;
   }
 
-  /** Root gives it other online keys: what the old ones signed is to be forgotten. */
-  rotate(): void {
+  /** Root gives it other online keys: what the old ones signed is to be forgotten. Returns the news of it. */
+  rotate(): News {
     this.keys = { snapshot: makeSigner(), timestamp: makeSigner() };
     const one = ({ publicHex }: TestSigner) => ({ signers: [publicHex], threshold: 1 });
     const root = this.realm.nextRoot({
@@ -101,8 +101,9 @@ export class MemoryService implements Transport {
       timestamp: one(this.keys.timestamp),
     });
     const { signed } = JSON.parse(Buffer.from(root).toString()) as { signed: { version: number } };
-    this.files.set(`${signed.version}.root.json`, root);
-    this.sign();
+    const changed = new Map([[`${signed.version}.root.json`, root]]);
+    for (const [name, bytes] of changed) this.files.set(name, bytes);
+    return { timestamp: this.sign(changed), files: changed };
   }
 
   /** Returns what makes it answer, and sign, as it does now. */
@@ -138,6 +139,10 @@ export class MemoryService implements Transport {
 
   onlineKeys(): never {
     throw new Error('the realm exists already');
+  }
+
+  changeRoot(): never {
+    throw new Error('this service checks nothing, and signs for one root alone');
   }
 
   createRealm(): never {

@@ -158,6 +158,16 @@ test('pushed news is served at once, and renews nothing', async () => {
   expect([served, end(), follower.streaming]).toEqual([2, before, true]);
 });
 
+test('news that only a new root explains is in effect at once, not at the next renewal', async () => {
+  const before = end();
+  push('1', service.rotate());
+  push('2', await put());
+  await calm();
+  expect([served, end(), follower.streaming, warnings]).toEqual([2, before, true, []]);
+  await pass(40_000);
+  expect([end() > before, warnings]).toEqual([true, []]);
+});
+
 test('the first renewal is not over by news, but by an answer to a nonce', async () => {
   let isRenewed = false;
   ending.abort();
