@@ -31,6 +31,7 @@ export type ClientCode =
   | 'agent-unavailable'
   | 'agent-refused'
   | 'signatures-missing'
+  | 'root-file-malformed'
   | 'pending-unknown'
   | 'pending-mismatch'
   | 'lease-over'

@@ -16,6 +16,7 @@ import { registerPool } from './commands/pool.ts';
 import { registerReceipts } from './commands/receipts.ts';
 import { registerRenew } from './commands/renew.ts';
 import { registerRevoke } from './commands/revoke.ts';
+import { registerRoot } from './commands/root.ts';
 import { registerRotate } from './commands/rotate.ts';
 import { registerSecret } from './commands/secret.ts';
 import { registerSign } from './commands/sign.ts';
@@ -46,6 +47,7 @@ const COMMANDS: readonly Register[] = [
   registerHost,
   registerPool,
   registerRenew,
+  registerRoot,
   registerStatus,
   registerCompletion,
 ];

@@ -60,9 +60,7 @@ async function status(context: Context): Promise<void> {
       ...unfinished.map(
         (secret) => `A rotation was broken off: lapse rotate ${secret} --resume, or --abandon`,
       ),
-      ...(ageing.length > 0
-        ? [`Sign again soon, half of the time is over: lapse renew ${ageing.join(' ')}`]
-        : []),
+      ...ageingLines(ageing),
       ...weak,
       ...bounds(state, roles, lease),
     ],
@@ -117,6 +115,15 @@ function roleRow({ role, version, expires, threshold, keys }: RoleStatus): reado
 /** The online roles are signed again on demand; only what people sign can be forgotten. */
 function isAgeing({ role, expires }: RoleStatus, now: number): boolean {
   return role !== 'timestamp' && role !== 'snapshot' && expires - now < lifetimeMs(role) / 2;
+}
+
+function ageingLines(ageing: readonly string[]): readonly string[] {
+  const roles = ageing.filter((role) => role !== 'root');
+  const soon = 'Sign again soon, half of the time is over:';
+  return [
+    ...(roles.length < ageing.length ? [`${soon} lapse root extend`] : []),
+    ...(roles.length > 0 ? [`${soon} lapse renew ${roles.join(' ')}`] : []),
+  ];
 }
 
 function fleetLines(

@@ -12,6 +12,7 @@ import { Identities } from '../../../client/cli/identities.ts';
 import { Output } from '../../../client/cli/output.ts';
 import { Passphrases } from '../../../client/cli/passphrase.ts';
 import { RealmDirectory } from '../../../client/cli/realm-directory.ts';
+import { makeRoot } from '../../../client/cli/root-signing.ts';
 import { Session } from '../../../client/cli/session.ts';
 import { systemClock } from '../../../client/clock.ts';
 import { BIN } from '../../support/cli-stage.ts';
@@ -84,6 +85,17 @@ test('a namespace that has expired lapses, and comes back', { timeout: 90_000 },
   rmSync(join(path, 'operator/trust'), { recursive: true });
   await expect(renew(context(), ['payments'], {})).rejects.toMatchObject({ code: 'usage' });
   await renew(context(), ['payments'], { expired: true });
+  expect((await Session.open(context())).state.failures.size).toBe(0);
+});
+
+test('root is extended, also when it has expired', { timeout: 90_000 }, async () => {
+  service.clock.advance(200 * DAY);
+  await makeRoot(context(), { yes: true }, () => ({}));
+  expect(said).toContain('Root 2 is in force: 1 of 1 sign it.');
+  service.clock.advance(366 * DAY);
+  await expect(Session.open(context())).rejects.toMatchObject({ code: 'metadata-expired' });
+  await makeRoot(context(), { yes: true, expired: true }, () => ({}));
+  await renew(context(), ['targets', 'fleet', 'fleet-hosts', 'payments'], { expired: true });
   expect((await Session.open(context())).state.failures.size).toBe(0);
 });
 
