@@ -2,7 +2,7 @@
 // this version does not know stay. Whoever calls signs the result as the namespace's next version.
 import type { Json, JsonObject } from '../json.ts';
 import { targetPath } from '../names.ts';
-import type { Namespace, SecretName } from '../names.ts';
+import type { Namespace, SecretName, TargetPath } from '../names.ts';
 import { formatInstant, instant, object } from '../shape.ts';
 import { grantJson } from './grant.ts';
 import type { Grant } from './grant.ts';
@@ -94,6 +94,14 @@ function upTo({ revokedThrough, revoked }: Floor, newest: number): Floor {
 
 export function setGrants(targets: JsonObject, secret: Secret, grants: readonly Grant[]): JsonObject {
   return editNewest(targets, secret, (custom) => ({ ...custom, grants: grants.map(grantJson) }));
+}
+
+/** Copies of a live version's data key, beside those that it has. */
+export function addKeys(targets: JsonObject, path: TargetPath, keys: readonly WrappedKey[]): JsonObject {
+  const target = object(targets[path], path);
+  const custom = object(target['custom'], path);
+  const all = [...(custom['keys'] as readonly Json[]), ...keys.map(wrappedKeyJson)];
+  return { ...targets, [path]: { ...target, custom: { ...custom, keys: all } } };
 }
 
 function withFloor(targets: JsonObject, secret: Secret, floor: Floor, now: number): JsonObject {

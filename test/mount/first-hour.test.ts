@@ -11,35 +11,12 @@ import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { expect, test } from 'vitest';
 import { mountsBelow, until } from '../support/lapsed.ts';
+import { outputPattern, pageSteps } from '../support/transcript.ts';
+import type { PageStep } from '../support/transcript.ts';
 
 const BIN = join(import.meta.dirname, '../../bin');
 const PAGE = join(import.meta.dirname, '../../docs/operations/first-hour.md');
 const HOSTS = ['web-1', 'web-2', 'web-3'];
-
-interface Step {
-  readonly who: string;
-  readonly command: string;
-  readonly expected: string;
-}
-
-/** Every line with a prompt, and what stands below it. */
-function steps(page: string): readonly Step[] {
-  const blocks = [...page.matchAll(/^```console\n(.*?)^```$/gms)].map(([, block = '']) => block);
-  return blocks.flatMap((block) =>
-    block.split(/^(?=[a-z0-9-]+[$#] )/m).map((part) => {
-      const [, who = '', command = '', expected = ''] = /^([a-z0-9-]+)[$#] (.*)\n([^]*)$/.exec(part) ?? [];
-      return { who, command, expected: expected.trim() };
-    }),
-  );
-}
-
-function pattern(expected: string): RegExp {
-  const source = expected
-    .replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
-    .replaceAll(/^…$/gm, '[^]*?')
-    .replaceAll('…', '.*');
-  return new RegExp(`^${source}$`);
-}
 
 async function freePort(): Promise<number> {
   const server = createServer().listen(0, '127.0.0.1');
@@ -90,7 +67,7 @@ class Town implements AsyncDisposable {
 
   pin = '';
 
-  async run({ who, command }: Step): Promise<string> {
+  async run({ who, command }: PageStep): Promise<string> {
     const child = this.#start(who, command, false);
     const ended = once(child, 'exit') as Promise<[number | null]>;
     const [output, [code]] = await Promise.all([text(child.stdout!), ended]);
@@ -99,7 +76,7 @@ class Town implements AsyncDisposable {
   }
 
   /** A program that goes on running; it is there when whoever asks it next gets an answer. */
-  async begin({ who, command }: Step): Promise<void> {
+  async begin({ who, command }: PageStep): Promise<void> {
     const child = this.#start(who, `exec ${command.replace(/ &$/, '')}`, true);
     this.#running.push({ pid: child.pid!, ended: once(child, 'exit') });
     const ask = HOSTS.includes(who)
@@ -123,10 +100,10 @@ class Town implements AsyncDisposable {
 
 test('the first hour goes as its page says', { timeout: 180_000 }, async () => {
   await using town = new Town(await freePort());
-  const page = steps(readFileSync(PAGE, 'utf8'));
+  const page = pageSteps(readFileSync(PAGE, 'utf8'));
   expect(page.length).toBeGreaterThan(20);
   for (const step of page) {
     if (step.command.endsWith(' &')) await town.begin(step);
-    else expect(await town.run(step), `${step.who}$ ${step.command}`).toMatch(pattern(step.expected));
+    else expect(await town.run(step), `${step.who}$ ${step.command}`).toMatch(outputPattern(step.expected));
   }
 });

@@ -1,8 +1,10 @@
 // `lapse namespace set`: gives a namespace other people or another policy, e.g. when somebody joins, leaves, or lost a key.
 // What only keys that leave have signed is signed again in the same publish, so that no host ever meets a namespace that
 // does not verify.
+import type { JsonObject } from '../../../manifest/json.ts';
 import type { Namespace } from '../../../manifest/names.ts';
 import { parseNamespace } from '../../../manifest/names.ts';
+import { catchUp } from '../../../manifest/realm/change.ts';
 import { namespaceTerms, redelegateNamespace, revokerOf } from '../../../manifest/realm/realm.ts';
 import type { NamespaceTerms } from '../../../manifest/realm/realm.ts';
 import type { Verified } from '../../../manifest/tuf/metadata.ts';
@@ -11,11 +13,14 @@ import { currentRole } from '../../../manifest/tuf/trusted-set.ts';
 import { ClientError } from '../../errors.ts';
 import type { RealmState } from '../../reading.ts';
 import type { Context, Register } from '../command.ts';
+import { listed } from '../confirmation.ts';
+import type { Identities } from '../identities.ts';
 import { WHO, changedTerms, checkPools, termsJson, withTermsOptions } from '../namespace-terms.ts';
 import type { TermsOptions } from '../namespace-terms.ts';
 import { asUsage } from '../options.ts';
-import { Session, secretsOf } from '../session.ts';
-import type { RoleEdit } from '../session.ts';
+import { rewrap } from '../rewrap.ts';
+import type { Rewrapped } from '../rewrap.ts';
+import { Session, secretsOf, targetsOf } from '../session.ts';
 import { Stopwatch } from '../stopwatch.ts';
 import { again } from './renew.ts';
 
@@ -46,16 +51,24 @@ async function set(context: Context, text: string, options: TermsOptions): Promi
   const terms = await changedTerms(namespaceTerms(topTargets(session.state), namespace), options, identities);
   checkPools(terms, session);
   await session.ready('targets');
+  const isSignable = await canSign(terms, identities);
   const watch = new Stopwatch(clock);
-  const published = await session.publish(watch, (state) => ({
-    roles: edits(state, namespace, terms, clock.now()),
-    files: [],
-  }));
+  let rewrapped: Rewrapped | undefined;
+  const published = await session.publish(watch, async (state) => {
+    const now = clock.now();
+    rewrapped = await rewrap(session, namespace, caughtUp(state, namespace, now), terms.policy.custodians);
+    const { roles, targets } = edits(state, namespace, terms, now);
+    const isWrapped = rewrapped.wrapped.length > 0 && (isSignable || roles.has(namespace));
+    if (isWrapped) roles.set(namespace, { targets: rewrapped.targets });
+    else rewrapped = { ...rewrapped, wrapped: [], left: [...rewrapped.wrapped, ...rewrapped.left] };
+    return { roles: [targets, ...[...roles].map(([role, change]) => ({ role, change }))], files: [] };
+  });
   await session.refresh();
   output.result(
     [
       `Namespace ${namespace} has new terms: ${terms.threshold} of ${terms.signers.length} signers, ` +
         `${terms.revokers.length} revokers, ${terms.policy.custodians.length} custodians.`,
+      ...(rewrapped ? rewrappedLines(rewrapped) : []),
       ...(terms.policy.whenStale === 'serve'
         ? ['Secrets in it may be served without any bound on revocation.']
         : []),
@@ -64,27 +77,43 @@ async function set(context: Context, text: string, options: TermsOptions): Promi
       namespace,
       ...termsJson(terms),
       signedAgain: [...published.roles.keys()],
+      rewrapped: rewrapped?.wrapped ?? [],
+      notRewrapped: rewrapped?.left ?? [],
       timestamp: published.timestamp,
       ...watch.report(),
     },
   );
 }
 
-function edits(
-  state: RealmState,
-  namespace: Namespace,
-  terms: NamespaceTerms,
-  now: number,
-): readonly RoleEdit[] {
+/** What targets says then, and the roles that must be signed again with it, in their order. */
+function edits(state: RealmState, namespace: Namespace, terms: NamespaceTerms, now: number) {
   const targets = topTargets(state);
   const old = namespaceTerms(targets, namespace);
-  const ifThere = (role: string): readonly RoleEdit[] =>
-    currentRole(state.set, role) ? [again(state, role, now)] : [];
   const isStillSigned = keepsAll(old.signers, terms.signers) && terms.threshold <= old.threshold;
+  const leaving = [
+    ...(isStillSigned ? [] : [namespace]),
+    ...(keepsAll(old.revokers, terms.revokers) ? [] : [revokerOf(namespace)]),
+  ].filter((role) => currentRole(state.set, role));
+  return {
+    targets: { role: 'targets', change: redelegateNamespace(targets, namespace, terms) },
+    roles: new Map(leaving.map((role) => [role, again(state, role, now).change])),
+  };
+}
+
+function caughtUp(state: RealmState, namespace: Namespace, now: number): JsonObject {
+  return catchUp(targetsOf(state, namespace), state.secrets.get(namespace)?.values() ?? [], now);
+}
+
+/** Whether enough signers are at hand to sign the namespace again, where that is good but not needed. */
+async function canSign({ signers, threshold }: NamespaceTerms, identities: Identities): Promise<boolean> {
+  const { identities: known } = await identities.list();
+  return known.filter(({ signing }) => signers.includes(signing)).length >= threshold;
+}
+
+function rewrappedLines({ wrapped, left }: Rewrapped): readonly string[] {
   return [
-    { role: 'targets', change: redelegateNamespace(targets, namespace, terms) },
-    ...(isStillSigned ? [] : ifThere(namespace)),
-    ...(keepsAll(old.revokers, terms.revokers) ? [] : ifThere(revokerOf(namespace))),
+    ...(wrapped.length > 0 ? [`Wrapped for the new custodians, too: ${listed(wrapped)}`] : []),
+    ...(left.length > 0 ? [`Not for the new custodians until it is rotated: ${listed(left)}`] : []),
   ];
 }
 

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { expect, test } from 'vitest';
 import { openAll } from '../../support/cli-host.ts';
 import { BIN, Stage } from '../../support/cli-stage.ts';
+import { outputPattern } from '../../support/transcript.ts';
 
 const transcripts = readdirSync(import.meta.dirname).filter((name) => name.endsWith('.txt'));
 
@@ -34,14 +35,6 @@ function parse(transcript: string): readonly Step[] {
   });
 }
 
-function pattern(expected: string): RegExp {
-  const source = expected
-    .replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
-    .replaceAll(/^…$/gm, '[^]*?')
-    .replaceAll('…', '.*');
-  return new RegExp(`^${source}$`);
-}
-
 // Two at a time, which is as many as there are processors to wait for.
 test.concurrent.for(transcripts)('%s', { timeout: 240_000 }, async (name) => {
   const transcript = readFileSync(join(import.meta.dirname, name), 'utf8');
@@ -52,7 +45,7 @@ test.concurrent.for(transcripts)('%s', { timeout: 240_000 }, async (name) => {
   for (const step of steps) {
     const { prompt, command, expected } = step;
     const said = await (prompt === '$ ' ? stage.run(command) : stage.ask(command));
-    if (!pattern(expected).test(said)) {
+    if (!outputPattern(expected).test(said)) {
       expect(`${prompt}${command}\n${said}`).toBe(`${prompt}${command}\n${expected}`);
     }
     for (const value of values) expect(said, 'a value was printed').not.toContain(value);
