@@ -77,6 +77,7 @@ test('each loss is ended as its section says', { timeout: 180_000 }, async () =>
       const place = who === 'web-1' ? 'cd web-1; ' : '';
       const said = await stage.run(place + local(command).replace('< web-1.invite', '< ../web-1.invite'));
       expect(said, `${who}$ ${command}`).toMatch(outputPattern(local(expected)));
+      expect(said, `${who}$ ${command}`).not.toContain('[exit');
       replayed++;
     }
   }
