@@ -246,7 +246,10 @@ export function delegation(name: string, path: string, signatories: Signatories)
   return { name, ...roleKeysJson(signatories), terminating: true, paths: [path] };
 }
 
-export function roleKeysJson({ signers, threshold }: Signatories): { keyids: readonly string[]; threshold: number } {
+export function roleKeysJson({ signers, threshold }: Signatories): {
+  keyids: readonly string[];
+  threshold: number;
+} {
   return { keyids: signers.map((key) => keyId(ed25519KeyJson(key))), threshold };
 }
 
