@@ -60,7 +60,6 @@ export async function fleet(parameters: readonly string[]): Promise<Findings> {
     return report(trials, hosts, one, many, deaths);
   } finally {
     // The service and what belongs to all of them last.
-    await Promise.all(others.map((stage) => stage.stopAll()));
     for (const stage of others) await stage.clear();
     await first.clear();
   }

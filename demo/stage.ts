@@ -2,7 +2,7 @@
 // gone at the end, whatever happened: processes, containers, mounts, files.
 import { execFileSync } from 'node:child_process';
 import { rm } from 'node:fs/promises';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import type { Clock } from '../client/clock.ts';
 import { Container } from './container.ts';
 import { joinFleet, lapse, makeRealm, startDaemon, startService } from './programs.ts';
@@ -65,11 +65,13 @@ export class Stage {
 
   async clear(): Promise<void> {
     await this.stopAll();
-    try {
-      // Only a daemon that was killed leaves a mount behind.
-      execFileSync('umount', ['-l', join(this.places.shared, 'fs')], { stdio: 'ignore' });
-    } catch {
-      // Nothing was mounted any more, as it should be.
+    for (const mount of [join(this.places.shared, 'fs'), join(dirname(this.places.control), 'fs')]) {
+      try {
+        // Only a daemon that was killed leaves a mount behind.
+        execFileSync('umount', ['-l', mount], { stdio: 'ignore' });
+      } catch {
+        // Nothing was mounted any more, as it should be.
+      }
     }
     await rm(this.places.work, { recursive: true, force: true });
   }
