@@ -108,8 +108,10 @@ export async function runDaemon(
   const real = engine.server;
   const server = { ...real, invalidator: parts.wrapInvalidator?.(real.invalidator) ?? real.invalidator };
   const run = runDirectory(config.control);
-  if (!isInMemory(run))
+  // The holder has made it; without one it may come later, and holds up nothing else.
+  if (held && !isInMemory(run)) {
     log.warn(`${run} is not in memory (tmpfs): a disk that stands still stops this server, too`);
+  }
   const workloadsFile = new StateFile(join(run, 'workloads.json'));
   const served = new ServedRecord(new StateFile(join(run, 'served.json')));
   const handOver = new HandOver(new StateFile(join(run, 'followed.json')), updater);
