@@ -108,10 +108,6 @@ export async function runDaemon(
   const real = engine.server;
   const server = { ...real, invalidator: parts.wrapInvalidator?.(real.invalidator) ?? real.invalidator };
   const run = runDirectory(config.control);
-  // The holder has made it; without one it may come later, and holds up nothing else.
-  if (held && !isInMemory(run)) {
-    log.warn(`${run} is not in memory (tmpfs): a disk that stands still stops this server, too`);
-  }
   const workloadsFile = new StateFile(join(run, 'workloads.json'));
   const served = new ServedRecord(new StateFile(join(run, 'served.json')));
   const handOver = new HandOver(new StateFile(join(run, 'followed.json')), updater);
@@ -180,6 +176,8 @@ export async function runDaemon(
     void receipts.run(ending.signal);
     if (held?.phase !== 'next') void follower.run(ending.signal);
     log.info(`serving ${config.mount}, control on ${config.control}`);
+    if (!isInMemory(run))
+      log.warn(`${run} is not in memory (tmpfs): a disk that stands still stops this server, too`);
     // Node would write it at an orderly end only, and the next server is wanted after the other ones.
     void serving.settled.then(flushCompileCache);
 
