@@ -311,7 +311,8 @@ describe('keys', () => {
       repository.publish('root');
       repository.tamper('root', ({ signatures }) => {
         const own = signatures.find((signature) => signature['keyid'] === keyid)!;
-        own['sig'] = `${(own['sig'] as string).slice(0, -4)}0000`;
+        const sig = own['sig'] as string;
+        own['sig'] = `${sig.startsWith('0') ? '1' : '0'}${sig.slice(1)}`;
       });
       expect(await trial.refresh()).toBe(1);
       expect(await trial.trusted()).toEqual({ ...TOP, root: 2 });
