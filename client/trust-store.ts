@@ -109,6 +109,8 @@ export class TrustStore {
     );
     const files = new Map([...trusted, ...before]);
     const there = this.#written && index?.equals(this.#written.index) ? this.#written.files : undefined;
+    // Until all of it is done, nobody knows what stands there.
+    this.#written = undefined;
     await this.#writeMissing(files, there);
     const written = await this.#writeIndex({
       files: names,
