@@ -58,6 +58,7 @@ export type ManifestCode =
   | 'revoker-exceeds'
   | 'echo-mismatch'
   | 'receipt-refused'
+  | 'drill-refused'
   | 'token-malformed'
   | 'token-expired'
   | 'token-early'

@@ -22,7 +22,7 @@ export type TargetPath = Branded<'target'>;
 /** sha256, in hexadecimal, of the canonical signed part of root 1. */
 export type RealmId = Branded<'realm'>;
 
-const RESERVED = new Set(['root', 'targets', 'snapshot', 'timestamp', 'fleet', 'drill']);
+const RESERVED = new Set(['root', 'targets', 'snapshot', 'timestamp', 'fleet']);
 
 function refuse(kind: string, rule: string): ManifestError {
   return new ManifestError('name-invalid', `not a ${kind}: ${rule}`);
