@@ -118,7 +118,6 @@ function nameVectors(): void {
           'timestamp',
           'fleet',
           'fleet-hosts',
-          'drill',
           'a-revoker',
           long(64),
         ],
