@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { BaseFetcher, Updater } from 'tuf-js';
 import { DownloadHTTPError } from 'tuf-js/dist/error.js';
 import { afterEach, beforeEach, expect, test } from 'vitest';
+import { makeNextKeys } from '../../service/online-keys.ts';
+import { makeSigner } from '../support/realm.ts';
 import { startPayments } from '../support/realm-service.ts';
 import type { Payments, TestClient } from '../support/realm-service.ts';
 
@@ -82,6 +84,31 @@ test('tuf-js passes a revoker by: it accepts the role, and goes on to what it wa
   expect(await download('payments-revoker/db@1')).toBeUndefined();
   expect(await download('payments/none@1')).toBeUndefined();
   expect(await download('payments/db@1')).toBeDefined();
+});
+
+test('tuf-js walks the roots from the first: root, targets and the online keys all went to others', async () => {
+  const { client, realm, service } = payments;
+  const [chief, heir] = [makeSigner(), makeSigner()];
+  // Both the old keys and the new ones sign the root that replaces root's own.
+  expect(
+    await client.changeRoot(realm.nextRoot(realm.replacing('root', chief.publicHex), [chief])),
+  ).toMatchObject({
+    status: 200,
+  });
+  realm.setSigner('root', chief);
+  const third = realm.nextRoot(realm.replacing('targets', heir.publicHex));
+  realm.setSigner('targets', heir);
+  const { roles } = realm.adopt(realm.draft('targets', {}));
+  expect(await client.changeRoot(third, roles)).toMatchObject({ status: 200 });
+  expect(await download('payments/db@1')).toBeDefined();
+  const next = makeNextKeys(service.data);
+  const fourth = realm.nextRoot({
+    ...realm.replacing('snapshot', next.snapshot),
+    ...realm.replacing('timestamp', next.timestamp),
+  });
+  expect(await client.changeRoot(fourth)).toMatchObject({ body: { roles: { root: 4 } } });
+  await client.publish(await realm.put('payments', 'db'));
+  expect(await download('payments/db@2')).toBeDefined();
 });
 
 test('without a token it gets the metadata, and no envelope', async () => {
