@@ -4,6 +4,7 @@ import { readFileSync } from 'node:fs';
 import { systemClock } from '../clock.ts';
 import type { Register, Run } from './command.ts';
 import { registerCompletion } from './commands/completion.ts';
+import { registerFleet } from './commands/fleet.ts';
 import { registerFollow } from './commands/follow.ts';
 import { registerGrant } from './commands/grant.ts';
 import { registerHost } from './commands/host.ts';
@@ -46,6 +47,7 @@ const COMMANDS: readonly Register[] = [
   registerReceipts,
   registerHost,
   registerPool,
+  registerFleet,
   registerRenew,
   registerRoot,
   registerStatus,

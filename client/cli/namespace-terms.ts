@@ -117,7 +117,10 @@ export function termsJson({ signers, threshold, revokers, policy }: NamespaceTer
 }
 
 /** Each person once. */
-async function people(named: readonly string[], identities: Identities): Promise<readonly PublicKeys[]> {
+export async function people(
+  named: readonly string[],
+  identities: Identities,
+): Promise<readonly PublicKeys[]> {
   const found = new Map<string, PublicKeys>();
   for (const who of named) {
     const keys = await identities.publicOf(who);

@@ -17,6 +17,7 @@ import type { Secret } from '../../manifest/realm/secret.ts';
 import { object } from '../../manifest/shape.ts';
 import type { RoleKeys } from '../../manifest/tuf/keys.ts';
 import { sha256, withSignatures } from '../../manifest/tuf/metadata.ts';
+import type { Verified } from '../../manifest/tuf/metadata.ts';
 import { parseTargets } from '../../manifest/tuf/targets.ts';
 import type { Targets } from '../../manifest/tuf/targets.ts';
 import { currentRole, currentSnapshot, roleKeys } from '../../manifest/tuf/trusted-set.ts';
@@ -323,6 +324,13 @@ export function secretOf(secrets: Secrets, namespace: Namespace, name: SecretNam
     throw new ClientError('secret-unknown', `there is no secret ${namespace}/${name}; ${advice}`);
   }
   return secret;
+}
+
+/** @throws ClientError not-found */
+export function roleOf({ set }: RealmState, name: string): Verified<Targets> {
+  const role = currentRole(set, name);
+  if (role) return role;
+  throw new ClientError('not-found', `the service publishes no ${name} that is verified here`);
 }
 
 /** The signed `targets` of a role; empty before its first version. */

@@ -140,6 +140,38 @@ export function withoutEpochs(raw: JsonObject, pool: PoolName, dropped: Readonly
   return { pools: { ...pools, [pool]: { ...old, epochs } } };
 }
 
+/**
+ * The changed members of `fleet` when it gets other people: who signs fleet-hosts, and who has copies of the pools' private
+ * halves. `copies` are new ones, by the thumbprint of the epoch's public key; those of whoever leaves are gone.
+ */
+export function withFleetPeople(
+  raw: JsonObject,
+  fleet: FleetTerms,
+  copies: ReadonlyMap<string, readonly WrappedKey[]>,
+): JsonObject {
+  const staying = new Set(fleet.custodians.map((key) => recipientOf(key).kid));
+  const epochs = (pool: JsonObject): readonly JsonObject[] =>
+    (pool['epochs'] as readonly JsonObject[]).map((epoch) => {
+      const { kid } = recipientOf(readRecipientKey(epoch['key'], 'fleet.pools'));
+      const kept = (epoch['custodians'] as readonly Json[])
+        .map((key) => readWrappedKey(key, 'fleet.pools'))
+        .filter((key) => staying.has(key.kid));
+      return { ...epoch, custodians: [...kept, ...(copies.get(kid) ?? [])].map(wrappedKeyJson) };
+    });
+  const pools = Object.entries(object(raw['pools'], 'fleet.pools')).map(([name, value]) => {
+    const pool = object(value, `fleet.pools.${name}`);
+    return [name, { ...pool, epochs: epochs(pool) }] as const;
+  });
+  return {
+    delegations: {
+      keys: keyTable(fleet.signers),
+      roles: [delegation(FLEET_HOSTS, `${FLEET_HOSTS}/*`, fleet)],
+    },
+    custodians: fleet.custodians.map(keyJson),
+    pools: Object.fromEntries(pools),
+  };
+}
+
 /** The changed member of `fleet` when a host is removed. */
 export function withRemoval(raw: JsonObject, { host, kid, at }: Removal): JsonObject {
   const removals = array(raw['removals'], 'fleet.removals', LIMITS.removals);

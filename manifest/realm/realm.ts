@@ -129,6 +129,22 @@ export function redelegateNamespace(
   return withNamespace(targets, namespace, terms, roles);
 }
 
+/** The members of `targets` that change when other people sign the fleet, or more or fewer of them. */
+export function redelegateFleet({ raw }: Verified<Targets>, fleet: Signatories): JsonObject {
+  const old = object(raw['delegations'], 'targets.delegations');
+  const roles = (old['roles'] as readonly JsonObject[]).map((role) =>
+    role['name'] === FLEET ? delegation(FLEET, `${FLEET_HOSTS}/*`, fleet) : role,
+  );
+  return { delegations: withRoles(old, roles, fleet.signers) };
+}
+
+/** Who signs the fleet, as `targets` says now. @throws ManifestError fleet-malformed */
+export function fleetSignatories(targets: Verified<Targets>): Signatories {
+  const fleet = targets.role.delegations.get(FLEET);
+  if (!fleet) throw new ManifestError('fleet-malformed', 'targets does not delegate to fleet');
+  return signatoriesOf(targets, fleet);
+}
+
 /** What `targets` says of a namespace now. @throws ManifestError role-unknown and the readers' codes */
 export function namespaceTerms(targets: Verified<Targets>, namespace: Namespace): NamespaceTerms {
   const signers = targets.role.delegations.get(namespace);
@@ -137,15 +153,18 @@ export function namespaceTerms(targets: Verified<Targets>, namespace: Namespace)
     throw new ManifestError('role-unknown', `targets does not delegate to ${namespace}`);
   }
   const revokers = targets.role.delegations.get(revokerOf(namespace));
-  const table = object(object(targets.raw['delegations'], 'targets.delegations')['keys'], 'keys');
-  const hexOf = (id: string): PublicHex =>
-    hex(object(object(table[id], id)['keyval'], id)['public'], `targets.delegations.keys.${id}`, 32);
   return {
-    signers: [...signers.keys.keys()].map(hexOf),
-    threshold: signers.threshold,
-    revokers: [...(revokers?.keys.keys() ?? [])].map(hexOf),
+    ...signatoriesOf(targets, signers),
+    revokers: revokers ? signatoriesOf(targets, revokers).signers : [],
     policy,
   };
+}
+
+function signatoriesOf({ raw }: Verified<Targets>, { keys, threshold }: Delegation): Signatories {
+  const table = object(object(raw['delegations'], 'targets.delegations')['keys'], 'keys');
+  const hexOf = (id: string): PublicHex =>
+    hex(object(object(table[id], id)['keyval'], id)['public'], `targets.delegations.keys.${id}`, 32);
+  return { signers: [...keys.keys()].map(hexOf), threshold };
 }
 
 /** A revoker stands right after its namespace. */
@@ -167,23 +186,21 @@ function withNamespace(
   roles: readonly JsonObject[],
 ): JsonObject {
   const old = object(raw['delegations'], 'targets.delegations');
-  const named = new Set(roles.flatMap((role) => role['keyids'] as readonly string[]));
-  const keys = {
-    ...object(old['keys'], 'targets.delegations.keys'),
-    ...keyTable([...terms.signers, ...terms.revokers]),
-  };
   const policies = object(raw['policies'] ?? {}, 'targets.policies');
   const policy = Object.hasOwn(policies, namespace)
     ? object(policies[namespace], `targets.policies.${namespace}`)
     : {};
   return {
-    delegations: {
-      ...old,
-      keys: Object.fromEntries(Object.entries(keys).filter(([id]) => named.has(id))),
-      roles,
-    },
+    delegations: withRoles(old, roles, [...terms.signers, ...terms.revokers]),
     policies: { ...policies, [namespace]: { ...policy, ...policyJson(terms.policy) } },
   };
+}
+
+/** `delegations` with other roles; keys that none of them names are gone. */
+function withRoles(old: JsonObject, roles: readonly JsonObject[], added: readonly PublicHex[]): JsonObject {
+  const named = new Set(roles.flatMap((role) => role['keyids'] as readonly string[]));
+  const keys = { ...object(old['keys'], 'targets.delegations.keys'), ...keyTable(added) };
+  return { ...old, keys: Object.fromEntries(Object.entries(keys).filter(([id]) => named.has(id))), roles };
 }
 
 export interface NamespaceDelegation {

@@ -3,15 +3,13 @@ import { parseNamespace } from '../../../manifest/names.ts';
 import type { Namespace } from '../../../manifest/names.ts';
 import { delegateNamespace } from '../../../manifest/realm/realm.ts';
 import type { NamespaceTerms } from '../../../manifest/realm/realm.ts';
-import { currentRole } from '../../../manifest/tuf/trusted-set.ts';
-import { ClientError } from '../../errors.ts';
 import type { RealmState } from '../../reading.ts';
 import type { Context, Register } from '../command.ts';
 import type { Identities } from '../identities.ts';
 import { WHO, checkPools, newTerms, termsJson, withTermsOptions } from '../namespace-terms.ts';
 import type { TermsOptions } from '../namespace-terms.ts';
 import { asUsage } from '../options.ts';
-import { Session } from '../session.ts';
+import { Session, roleOf } from '../session.ts';
 import type { RoleEdit } from '../session.ts';
 import { Stopwatch } from '../stopwatch.ts';
 
@@ -64,10 +62,8 @@ async function add(context: Context, text: string, options: TermsOptions): Promi
   );
 }
 
-function delegation({ set }: RealmState, namespace: Namespace, terms: NamespaceTerms): RoleEdit {
-  const targets = currentRole(set, 'targets');
-  if (!targets) throw new ClientError('not-found', 'the service publishes no targets role');
-  return { role: 'targets', change: delegateNamespace(targets, namespace, terms) };
+function delegation(state: RealmState, namespace: Namespace, terms: NamespaceTerms): RoleEdit {
+  return { role: 'targets', change: delegateNamespace(roleOf(state, 'targets'), namespace, terms) };
 }
 
 /**

@@ -7,8 +7,6 @@ import { parseNamespace } from '../../../manifest/names.ts';
 import { catchUp } from '../../../manifest/realm/change.ts';
 import { namespaceTerms, redelegateNamespace, revokerOf } from '../../../manifest/realm/realm.ts';
 import type { NamespaceTerms } from '../../../manifest/realm/realm.ts';
-import type { Verified } from '../../../manifest/tuf/metadata.ts';
-import type { Targets } from '../../../manifest/tuf/targets.ts';
 import { currentRole } from '../../../manifest/tuf/trusted-set.ts';
 import { ClientError } from '../../errors.ts';
 import type { RealmState } from '../../reading.ts';
@@ -20,7 +18,7 @@ import type { TermsOptions } from '../namespace-terms.ts';
 import { asUsage } from '../options.ts';
 import { rewrap } from '../rewrap.ts';
 import type { Rewrapped } from '../rewrap.ts';
-import { Session, secretsOf, targetsOf } from '../session.ts';
+import { Session, roleOf, secretsOf, targetsOf } from '../session.ts';
 import { Stopwatch } from '../stopwatch.ts';
 import { again } from './renew.ts';
 
@@ -48,7 +46,11 @@ async function set(context: Context, text: string, options: TermsOptions): Promi
   if (Object.keys(options).length === 0) throw new ClientError('usage', 'say what is to change; see --help');
   const session = await Session.open(context);
   secretsOf(session.state, namespace);
-  const terms = await changedTerms(namespaceTerms(topTargets(session.state), namespace), options, identities);
+  const terms = await changedTerms(
+    namespaceTerms(roleOf(session.state, 'targets'), namespace),
+    options,
+    identities,
+  );
   checkPools(terms, session);
   await session.ready('targets');
   const isSignable = await canSign(terms, identities);
@@ -87,7 +89,7 @@ async function set(context: Context, text: string, options: TermsOptions): Promi
 
 /** What targets says then, and the roles that must be signed again with it, in their order. */
 function edits(state: RealmState, namespace: Namespace, terms: NamespaceTerms, now: number) {
-  const targets = topTargets(state);
+  const targets = roleOf(state, 'targets');
   const old = namespaceTerms(targets, namespace);
   const isStillSigned = keepsAll(old.signers, terms.signers) && terms.threshold <= old.threshold;
   const leaving = [
@@ -119,10 +121,4 @@ function rewrappedLines({ wrapped, left }: Rewrapped): readonly string[] {
 
 function keepsAll(old: readonly string[], next: readonly string[]): boolean {
   return old.every((key) => next.includes(key));
-}
-
-function topTargets({ set: trusted }: RealmState): Verified<Targets> {
-  const targets = currentRole(trusted, 'targets');
-  if (!targets) throw new ClientError('not-found', 'the service publishes no targets role');
-  return targets;
 }
