@@ -32,7 +32,11 @@ export interface Growth {
   readonly first: Measure;
   readonly last: Measure;
   readonly problems: readonly string[];
+  /** Resident memory over the time, in MiB, at most SERIES values: what levels out has another shape than what leaks. */
+  readonly rssMiB: readonly number[];
 }
+
+const SERIES = 40;
 
 export function growth(name: string, series: readonly Measure[], everyMs: number): Growth {
   const quarter = Math.max(1, series.length >> 2);
@@ -45,5 +49,11 @@ export function growth(name: string, series: readonly Measure[], everyMs: number
   const problems = (['rssMiB', 'descriptors'] as const)
     .filter((what) => (isLong || what !== 'rssMiB') && last[what] - first[what] > MOST_GROWTH[what])
     .map((what) => `${what} of the ${name} grew from ${first[what]} to ${last[what]}`);
-  return { first, last, problems: series.length < 4 ? [`too few measures of the ${name}`] : problems };
+  const step = Math.max(1, Math.ceil(series.length / SERIES));
+  return {
+    first,
+    last,
+    problems: series.length < 4 ? [`too few measures of the ${name}`] : problems,
+    rssMiB: series.filter((_, i) => i % step === 0).map(({ rssMiB }) => rssMiB),
+  };
 }
