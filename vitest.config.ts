@@ -4,6 +4,7 @@ import { accessSync, constants, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
+import type { Reporter } from 'vitest/node';
 
 /** Half of a program's start is compiling, and the tests start hundreds. */
 const NODE_COMPILE_CACHE = fileURLToPath(new URL('out/compiled', import.meta.url));
@@ -34,13 +35,29 @@ const project = (name: string, groupOrder: number, serial: boolean) => ({
     fileParallelism: !serial,
     maxConcurrency: 2,
     sequence: { groupOrder },
+    // Real processes, disks and clocks: a test that fails gets one more try, and `secondTries` says so at the end.
+    retry: 1,
     testTimeout: name === 'unit' ? 20_000 : 60_000,
     hookTimeout: 60_000,
   },
 });
 
+const retried: string[] = [];
+
+/** Names every test that passed only when it was tried again: it is to be mended. */
+const secondTries: Reporter = {
+  onTestCaseResult(test) {
+    const { retryCount = 0 } = test.diagnostic() ?? {};
+    if (retryCount > 0) retried.push(`${test.module.moduleId}: ${test.fullName}`);
+  },
+  onTestRunEnd() {
+    for (const name of retried) process.stdout.write(`TRIED AGAIN ${name}\n`);
+  },
+};
+
 export default defineConfig({
   test: {
+    reporters: ['default', secondTries],
     projects: [
       project('unit', 0, false),
       project('service', 1, false),
