@@ -155,12 +155,16 @@ export async function runDaemon(
       log.info('everything is loaded; serving when the other one has ended');
       held.ready();
       await held.go;
-      // Without it the next one may not serve, but one that resumes may: that refuses until it has news.
+      // Without it, or when the other one died before it could say how far it was, the next one may not serve. One that
+      // resumes may: that refuses until it has news.
       await handOver.catchUp(() => follower.apply()).catch(fatal);
       await serving.loaded();
     }
     using _beats = beating(engine, config, clock, ending, log);
-    if (held?.phase !== 'next') held?.ready();
+    if (held?.phase !== 'next') {
+      handOver.forget();
+      held?.ready();
+    }
     await engine.resume();
     const workloads = new WorkloadRegistry({
       known: restored(() => readWorkloads(workloadsFile), log),

@@ -84,6 +84,8 @@ export class Serving {
   #isSettled = false;
   /** Files of which nothing is mapped any more, since their lease is over: by node, that lease's end. */
   #unmapped: ReadonlyMap<number, number> = new Map();
+  /** Files that an earlier server may have let somebody map. */
+  #inherited: ReadonlySet<number> = new Set();
   #resting = false;
   #ended = false;
 
@@ -185,6 +187,9 @@ export class Serving {
     this.#workloads = workloads;
     const groups = new Map(workloads.list().map(({ cgroup, workload }) => [cgroup, workload]));
     const watchers = new Watchers({ ...told, groups });
+    // What was withdrawn before this does not count: the one before may have served it again since.
+    this.#unmapped = new Map();
+    this.#inherited = new Set(told.files.map(({ node }) => node));
     this.#since = new Map(told.files.map(({ path, mtime }) => [path, mtime]));
     for (const [path, held] of this.#held) this.#held.set(path, { ...held, since: this.#sinceOf(path) });
     this.#presenter = new Presenter({ server, record, told, effects: this.effects, watchers });
@@ -338,12 +343,13 @@ export class Serving {
   }
 
   /**
-   * A lease that is over lets no mapping live; one that never began, or was ended at once, has none. Not once for each file but
-   * for each lease: this thread may have been stopped, so that it has missed a whole one.
+   * A lease that is over lets no mapping live; one that never began, or was ended at once, has none, but of an earlier server.
+   * Not once for each file but for each lease: this thread may have been stopped, so that it has missed a whole one.
    */
   async #unmapLapsed(): Promise<void> {
     const { leases } = this.#parts;
-    const isOver = (file: ServedFile): boolean => leases.end(file.lease) > 0 && !leases.admits(file);
+    const isOver = (file: ServedFile): boolean =>
+      !leases.admits(file) && (leases.end(file.lease) > 0 || this.#inherited.has(file.node));
     const over = new Map(
       this.#table.files.filter(isOver).map(({ node, lease }) => [node, leases.end(lease)] as const),
     );

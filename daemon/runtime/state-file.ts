@@ -3,7 +3,7 @@
 // here is to outlive the machine. Synchronous on purpose: calls are in order, and what returned is written. The caller
 // owes one writer at a time: during a handover the next server reads and writes only after the old one has ended. No
 // secret may be in it.
-import { readFileSync, renameSync, writeFileSync } from 'node:fs';
+import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { isLapseError } from '../../manifest/errors.ts';
 import { parseJson } from '../../manifest/json.ts';
 import type { JsonObject } from '../../manifest/json.ts';
@@ -58,6 +58,15 @@ export class StateFile {
     } catch (cause) {
       if (!isLapseError(cause) || cause instanceof DaemonError) throw cause;
       throw this.#unreadable(cause.message, cause);
+    }
+  }
+
+  /** As if nobody had ever written it. @throws DaemonError runtime-unwritable */
+  remove(): void {
+    try {
+      rmSync(this.#path, { force: true });
+    } catch (cause) {
+      throw this.#unwritable('it cannot be removed', cause);
     }
   }
 

@@ -67,10 +67,17 @@ it('one that has not asks, and applies what it hears', async () => {
   expect(applied).toEqual([snapshot?.role.version]);
 });
 
-it('nobody told anything: nobody is asked', async () => {
+it('nobody told anything, or told it to another one: it fails, for who died may have known more', async () => {
   await publish();
+  await expect(catchUp()).rejects.toMatchObject({ code: 'runtime-unreadable' });
+  tell();
   await catchUp();
-  expect(applied).toEqual([]);
+  await publish();
+  await expect(catchUp()).rejects.toMatchObject({ code: 'runtime-unreadable' });
+  tell();
+  new HandOver(new StateFile(path), next).forget();
+  await expect(catchUp()).rejects.toMatchObject({ code: 'runtime-unreadable' });
+  expect(applied).toHaveLength(1);
 });
 
 it('it fails when nobody answers, and when what it was told cannot be read', async () => {

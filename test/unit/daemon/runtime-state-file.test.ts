@@ -58,6 +58,16 @@ test('it is replaced, not rewritten: who reads meanwhile has the state before, w
   }
 });
 
+test('what was removed was never there', () => {
+  const file = new StateFile(path);
+  file.remove();
+  file.write({ count: 1 });
+  file.remove();
+  expect(read()).toBeUndefined();
+  mkdirSync(path);
+  expect(() => file.remove()).toThrow(unwritable);
+});
+
 test('for nobody else', () => {
   new StateFile(path).write({ count: 1 });
   expect(statSync(path).mode & 0o777).toBe(0o600);

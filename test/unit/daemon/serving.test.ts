@@ -33,6 +33,8 @@ let said: InEffect[];
 let unloaded: Map<TargetPath, LapseError>;
 let parts: VaultParts;
 let serving: Serving;
+/** One more, which has not begun. */
+let another: () => Serving;
 /** What the kernel was told, and what awaits an answer. */
 let calls: string[];
 let kernel: (call: string) => Promise<void>;
@@ -77,20 +79,26 @@ beforeEach(() => {
   const realm = parseRealmId('0'.repeat(64));
   const onFailure = (error: unknown): void => void failures.push(error);
   const onEffect = (effect: InEffect): void => void said.push(effect);
-  serving = new Serving({ realm, clock, leases, vault: parts.vault, server, record, onFailure, onEffect });
-  serving.loadWith((events) => {
-    loader = events;
-    const request = (asked: readonly Order[]): void =>
-      void orders.push(...asked.map(({ live }) => live.path));
-    return {
-      request,
-      forget: () => undefined,
-      failures: unloaded,
-      get idle() {
-        return idle;
-      },
-    } as unknown as Loader;
-  });
+  another = () => {
+    const made = new Serving({
+      ...{ realm, clock, leases, vault: parts.vault, server, record, onFailure, onEffect },
+    });
+    made.loadWith((events) => {
+      loader = events;
+      const request = (asked: readonly Order[]): void =>
+        void orders.push(...asked.map(({ live }) => live.path));
+      return {
+        request,
+        forget: () => undefined,
+        failures: unloaded,
+        get idle() {
+          return idle;
+        },
+      } as unknown as Loader;
+    });
+    return made;
+  };
+  serving = another();
   void serving.begin(EMPTY_TABLE, new WorkloadRegistry());
 });
 
@@ -365,6 +373,27 @@ describe('the lease of its namespace', () => {
     serving.tick();
     serving.tick();
     expect(calls).toEqual([`pages ${NODE}`, `pages ${NODE}`]);
+  });
+
+  test.for<[string, boolean]>([
+    ['is over before it takes over: what it withdrew then, the one before may have shown again', true],
+    ['never began here: what the one before let be mapped goes', false],
+  ])('of the next one %s', async ([, hadOne]) => {
+    await serve();
+    const told = serving.table;
+    serving = another();
+    await serving.apply(realm([secret()]));
+    bring('payments/db@1');
+    await settled();
+    if (hadOne) renew(1000);
+    clock.advance(1000);
+    serving.tick();
+    await serving.begin(told, new WorkloadRegistry({ known: registered('web'), save: () => undefined }));
+    await settled();
+    calls.length = 0;
+    serving.tick();
+    serving.tick();
+    expect(calls).toEqual([`pages ${NODE}`]);
   });
 
   test('of another one: that touches nothing here', async () => {
