@@ -334,8 +334,8 @@ describe('a hand-over', () => {
     await expectDead(readers);
   });
 
-  it('what was revoked before the next one heard of it is dead', async () => {
-    const readers = await readersOf('unheard', secretValue());
+  /** What the next one, which is ready, does not hear; then it takes over, after what is done to the old one. */
+  async function revokeUnheard(name: string, end: (server: number) => void): Promise<void> {
     const { server } = host.lapsed;
     const loaded = /^<6>lapsed: everything is loaded/;
     const times = host.lapsed.log.match(new RegExp(loaded, 'gm'))?.length ?? 0;
@@ -346,14 +346,28 @@ describe('a hand-over', () => {
     const next = host.lapsed.processes.filter((pid) => pid !== server && pid !== host.lapsed.pid);
     for (const pid of next) process.kill(pid, 'SIGSTOP');
     try {
-      await host.revoke('unheard');
+      await host.revoke(name);
+      end(server);
     } finally {
       host.lapsed.signal('SIGCONT');
       await host.lapsed.serverAfter(server, HANG_MS).finally(() => {
         for (const pid of next) process.kill(pid, 'SIGCONT');
       });
     }
+  }
+
+  it('what was revoked before the next one heard of it is dead', async () => {
+    const readers = await readersOf('unheard', secretValue());
+    await revokeUnheard('unheard', () => undefined);
     await expectDead(readers);
+  });
+
+  it('also when the old one dies before it could say so: then the next one does not serve', async () => {
+    const readers = await readersOf('untold', secretValue());
+    await revokeUnheard('untold', (server) => process.kill(server, 'SIGKILL'));
+    await host.lapsed.said(/fatal: the server before this one did not say how far it was/);
+    await expectDead(readers);
+    await host.statusOf('answer', ({ lease }) => lease.holds);
   });
 
   it('without news for the next one, the old one goes on', async () => {
