@@ -366,8 +366,10 @@ describe('a hand-over', () => {
     const readers = await readersOf('untold', secretValue());
     await revokeUnheard('untold', (server) => process.kill(server, 'SIGKILL'));
     await host.lapsed.said(/fatal: the server before this one did not say how far it was/);
+    await host.statusOf('lease', ({ lease }) => lease.holds);
+    const states = () => readers.map(({ state }) => state);
+    await expect.poll(states, { timeout: HANG_MS }).toEqual(readers.map(({ kind }) => dead(kind)));
     await expectDead(readers);
-    await host.statusOf('answer', ({ lease }) => lease.holds);
   });
 
   it('without news for the next one, the old one goes on', async () => {
