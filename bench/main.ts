@@ -8,10 +8,11 @@ import { line } from './line.ts';
 import { load } from './load.ts';
 import { read } from './read.ts';
 import { refresh } from './refresh.ts';
+import { revoke } from './revoke.ts';
 import { withdraw } from './withdraw.ts';
 
 type Bench = (parameters: readonly string[]) => Promise<Findings>;
-const BENCHES: Readonly<Record<string, Bench>> = { fleet, line, load, read, refresh, withdraw };
+const BENCHES: Readonly<Record<string, Bench>> = { fleet, line, load, read, refresh, revoke, withdraw };
 
 const [name = '', ...parameters] = process.argv.slice(2);
 const bench = Object.hasOwn(BENCHES, name) ? BENCHES[name] : undefined;

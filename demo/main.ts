@@ -9,9 +9,8 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../client/clock.ts';
 import { plantedHits, scan, together } from './disk-scan.ts';
-import { LEASE_MARGIN_MS, measure, withdrawnAt } from './measure.ts';
-import { daemonStatus, makePlaces } from './programs.ts';
-import type { Places } from './programs.ts';
+import { LEASE_MARGIN_MS, measure } from './measure.ts';
+import { makePlaces } from './programs.ts';
 import { fnv1a } from './records.ts';
 import { BREAKS, isBreak } from './sabotage/breaks.ts';
 import type { Break } from './sabotage/breaks.ts';
@@ -67,7 +66,7 @@ async function play(stage: Stage, broken: Break | undefined): Promise<readonly s
   timeline.stage('rotate', 'new opens read the new value; the held descriptor keeps the old one');
   await clock.sleep(500);
   const revoke = await stage.lapse(['revoke', SECRET, '--yes']);
-  const effectAt = await untilWithdrawn(places, `${SECRET}@2`);
+  const effectAt = await stage.withdrawn(`${SECRET}@2`);
   timeline.stage('revoke', 'names gone, descriptor EACCES, mapping SIGBUS; the host’s signed receipt came');
   await clock.sleep(700);
   const revoked = granted.records().length;
@@ -103,16 +102,6 @@ async function play(stage: Stage, broken: Break | undefined): Promise<readonly s
   await mkdir(OUT, { recursive: true });
   await writeFile(join(OUT, 'demo.json'), `${JSON.stringify(figures, null, 2)}\n`);
   return verdict(figures);
-}
-
-async function untilWithdrawn(places: Places, version: string): Promise<bigint> {
-  const deadline = clock.boot() + 10_000;
-  while (clock.boot() < deadline) {
-    const at = withdrawnAt(await daemonStatus(places, clock), version);
-    if (at !== undefined) return at;
-    await clock.sleep(20);
-  }
-  throw new Error(`lapsed did not withdraw ${version} within 10 s`);
 }
 
 async function main(): Promise<number> {

@@ -5,7 +5,8 @@ import { rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../client/clock.ts';
 import { Container } from './container.ts';
-import { joinFleet, lapse, makeRealm, startDaemon, startService } from './programs.ts';
+import { withdrawnAt } from './measure.ts';
+import { daemonStatus, joinFleet, lapse, makeRealm, startDaemon, startService } from './programs.ts';
 import type { Change, Places, Program, ServiceAt } from './programs.ts';
 
 export class Stage {
@@ -55,6 +56,17 @@ export class Stage {
 
   lapse(args: readonly string[], input?: Uint8Array): Promise<Change> {
     return this.#start(() => lapse(this.places, args, input));
+  }
+
+  /** When the daemon had withdrawn a version, CLOCK_MONOTONIC in nanoseconds; waits 10 s for that. */
+  async withdrawn(version: string): Promise<bigint> {
+    const deadline = this.#clock.boot() + 10_000;
+    while (this.#clock.boot() < deadline) {
+      const at = withdrawnAt(await daemonStatus(this.places, this.#clock), version);
+      if (at !== undefined) return at;
+      await this.#clock.sleep(20);
+    }
+    throw new Error(`lapsed did not withdraw ${version} within 10 s`);
   }
 
   /** Containers first, then programs in the opposite order of their start. */
