@@ -1,6 +1,7 @@
 // A secret taken back, as a container sees it: Lapse, and beside it, in one run, what a user would take instead: etcd
 // with `etcdctl watch` rewriting a file on tmpfs, and a poller. `npm run bench -- revoke [--trials N] [--poll SECONDS]`.
-// Unpinned but for the parts of demo/cpus.ts: service and etcd are elsewhere, daemon, watcher and readers on the host.
+// Service and etcd have one part of the CPUs, daemon, watcher and readers the other (demo/cpus.ts); all of them are put
+// ahead of the neighbours alike.
 import { execFileSync } from 'node:child_process';
 import { mkdirSync } from 'node:fs';
 import { mkdtemp } from 'node:fs/promises';

@@ -1,4 +1,5 @@
 // From what one reader saw around one act of taking back, to what is said of each of its ways. Pure.
+import { gapsUs } from '../../demo/records.ts';
 import type { ReadRecord, Way } from '../../demo/records.ts';
 import type { TakenBack } from './subject.ts';
 
@@ -18,8 +19,9 @@ export interface WayOutcome {
 export interface Outcome {
   /** From clock zero. */
   readonly effectMs: number;
-  /** The reader's longest pause between two attempts while it was taken back: how good the figures are. */
-  readonly pauseMs: number;
+  /** Between two attempts: at the median, and at most while it was taken back. How good the figures are. */
+  readonly usualPauseMs: number;
+  readonly longestPauseMs: number;
   readonly ways: Readonly<Record<Way, WayOutcome>>;
 }
 
@@ -29,9 +31,11 @@ export function outcomeOf(records: readonly ReadRecord[], taken: TakenBack, look
     const own = records.filter((record) => record.way === way);
     return wayOutcome(own, taken, lookMs);
   };
+  const gaps = gapsUs(records, 'reopen');
   return {
     effectMs: msBetween(taken.zero, taken.effect),
-    pauseMs: longestPause(
+    usualPauseMs: (gaps[gaps.length >> 1] ?? Infinity) / 1000,
+    longestPauseMs: longestPause(
       records.filter(({ way }) => way === 'reopen'),
       taken,
     ),

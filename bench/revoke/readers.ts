@@ -1,10 +1,16 @@
 // The containers of this bench, one a trial and subject, because a reader maps once. All run the same C reader, with
 // or without a workload's name; none outlives the bench.
+import { execFile } from 'node:child_process';
+import { join } from 'node:path';
+import { promisify } from 'node:util';
 import type { Clock } from '../../client/clock.ts';
 import { Container } from '../../demo/container.ts';
 import type { Places } from '../../demo/programs.ts';
 import { fnv1a } from '../../demo/records.ts';
 import type { ReadRecord } from '../../demo/records.ts';
+import { putAhead } from '../session.ts';
+
+const run = promisify(execFile);
 
 export interface Reading {
   /** Unique among the containers that run. */
@@ -51,15 +57,23 @@ export class Readers {
     await Promise.all([...this.#running].map((container) => this.stop(container)));
   }
 
+  /** Resolves when it reads; then it is ahead of the neighbours like whom it watches. */
   async #start(places: Places, options: Parameters<typeof Container.start>[2]): Promise<Container> {
     const container = await Container.start(places, this.#clock, options);
     this.#running.add(container);
+    await container.seen('its view', () => true, START_MS);
+    putAhead(await pidOf(places, container.id));
     return container;
   }
 }
 
 /** For a container to start, where others use the machine, too. */
 export const START_MS = 60_000;
+
+async function pidOf({ work }: Places, id: string): Promise<number> {
+  const { stdout } = await run('runc', ['--root', join(work, 'runc'), 'state', id]);
+  return (JSON.parse(stdout) as { pid: number }).pid;
+}
 
 /** Until the value was read in all three ways: a mapping is made once the name is readable and a descriptor held. */
 export async function readInEveryWay(reader: Container, value: Uint8Array, ms = START_MS): Promise<void> {

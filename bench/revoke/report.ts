@@ -22,8 +22,8 @@ export interface Measured {
 
 /** Attempts by each way after the effect of each of Lapse's trials; the reader makes thousands. */
 const LEAST_ATTEMPTS = 100;
-/** The readers' longest pause while it is taken back, at the median over the trials; milliseconds. */
-const MOST_PAUSE_MS = 2;
+/** What readers may pause between two attempts, usually; milliseconds, as in the demo. */
+const MOST_PAUSE_MS = 1;
 const NAMES: readonly Name[] = ['lapse', 'etcd', 'poller'];
 const WORDS: Readonly<Record<Way, string>> = {
   reopen: 'opened anew',
@@ -48,7 +48,8 @@ export function report(measured: Measured): Findings {
     stillReadableBy: byName((found) => byWay((way) => stillReadable(found, way))),
     controls: {
       attemptsAfterEffect: byName((found) => byWay((way) => sum(found, way, 'attempts'))),
-      longestPauseMs: byName((found) => spread(found.map(({ pauseMs }) => pauseMs))),
+      usualPauseMs: byName((found) => spread(found.map(({ usualPauseMs }) => usualPauseMs))),
+      longestPauseMs: byName((found) => spread(found.map(({ longestPauseMs }) => longestPauseMs))),
       sabotaged: { trials: sabotaged.length, readsAfterEffect: byWay((way) => sum(sabotaged, way, 'reads')) },
       lateReadsNoticed: byWay((way) => noticed(measured, way)),
     },
@@ -90,7 +91,7 @@ export function verdict(measured: Measured): readonly string[] {
     ['Lapse', lapse],
     ['etcd', etcd],
   ] as const) {
-    const pause = spread(found.map(({ pauseMs }) => pauseMs)).p50;
+    const pause = spread(found.map(({ usualPauseMs }) => usualPauseMs)).p50;
     demand(
       pause <= MOST_PAUSE_MS,
       `control: ${name}’s readers paused ${pause} ms, too long for these figures`,
@@ -138,14 +139,14 @@ function controls({ outcomes, sabotaged }: Measured, caught: readonly string[]):
     WAYS.map((way) => `${WORDS[way]} ${sum(found, way, 'reads')} of ${sum(found, way, 'attempts')}`).join(
       ', ',
     );
-  const p50 = (name: Name, what: 'effectMs' | 'pauseMs'): string =>
+  const p50 = (name: Name, what: 'effectMs' | 'longestPauseMs'): string =>
     inWords(spread(outcomes[name].map((outcome) => outcome[what])).p50);
   return [
     'Reads that succeeded after that, of attempts:',
     `  Lapse, after its effect on the host (p50 ${p50('lapse', 'effectMs')} ms): ${late(outcomes.lapse)}`,
     `  etcdctl watch, after etcd’s answer (p50 ${p50('etcd', 'effectMs')} ms): ${late(outcomes.etcd)}`,
     `  poller, after etcd’s answer: ${late(outcomes.poller)}`,
-    `  the readers’ longest pause meanwhile, p50: Lapse ${p50('lapse', 'pauseMs')} ms, etcdctl watch ${p50('etcd', 'pauseMs')} ms`,
+    `  the readers’ longest pause meanwhile, p50: Lapse ${p50('lapse', 'longestPauseMs')} ms, etcdctl watch ${p50('etcd', 'longestPauseMs')} ms`,
     `  control, Lapse sabotaged (the kernel is not told), ${sabotaged.length} trials: ${late(sabotaged)}`,
     ...caught.map((sentence) => `CAUGHT: ${sentence}`),
   ];

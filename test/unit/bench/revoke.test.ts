@@ -32,8 +32,8 @@ const outcome = (reopen: number, held: number, mapped: number): Outcome =>
 
 describe('outcomeOf', () => {
   it('times the last read and counts what came after the effect', () => {
-    const { ways, effectMs, pauseMs } = outcome(1005, 1035, Infinity);
-    expect({ effectMs, pauseMs }).toEqual({ effectMs: 10, pauseMs: 1 });
+    const { ways, ...times } = outcome(1005, 1035, Infinity);
+    expect(times).toEqual({ effectMs: 10, usualPauseMs: 1, longestPauseMs: 1 });
     expect(ways.reopen).toMatchObject({ lastReadMs: 4.6, reads: 0, attempts: 2090, stillReadable: false });
     expect(ways.held).toMatchObject({ lastReadMs: 34.6, reads: 25, stillReadable: false });
     expect(ways.mapped).toMatchObject({ lastReadMs: Infinity, reads: 2090, stillReadable: true });
@@ -89,11 +89,9 @@ describe('verdict', () => {
     expect(verdict(measured(change))).toEqual([expect.stringMatching(sentence)]);
   });
 
-  it('does not trust a reader that paused', () => {
-    const paused = records({ reopen: 1005, held: 1005, mapped: 1005 }).filter(
-      ({ start }) => start < ms(1002) || start > ms(1006),
-    );
-    expect(verdict(measured({ lapse: [outcomeOf(paused, taken, LOOK_MS)] }))).toEqual([
+  it('does not trust a reader that pauses', () => {
+    const slow = records({ reopen: 1005, held: 1005, mapped: 1005 }).filter((_, i) => i % 5 === 0);
+    expect(verdict(measured({ lapse: [outcomeOf(slow, taken, LOOK_MS)] }))).toEqual([
       expect.stringMatching(/Lapse’s readers paused 5 ms/),
     ]);
   });
