@@ -14,8 +14,8 @@ import { KINDS, Restless, compileRestless } from '../support/lapsed-restless.ts'
 import type { Kind, Summary } from '../support/lapsed-restless.ts';
 import { Watcher } from '../support/lapsed-watcher.ts';
 
-const KILLS = 20;
-const HANDOVERS = 10;
+const KILLS = 8;
+const HANDOVERS = 5;
 const DEAD_AFTER_MS = 1000;
 /** More than this is a hang, and not a busy machine. */
 const HANG_MS = 15_000;
