@@ -38,6 +38,8 @@ export const LIMITS = {
   echoBytes: 4 << 10,
   tokenBytes: 2048,
   receiptBytes: 64 << 10,
+  /** One statement of a drill. */
+  statementBytes: 8 << 10,
   /** Versions that one receipt names; the others are counted. */
   withdrawnPerReceipt: 64,
   inviteBytes: 4 << 10,

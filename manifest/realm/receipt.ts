@@ -1,20 +1,24 @@
 // A receipt: what one host says is in effect on it, and what it withdrew, signed with the host's own key (JWS, RFC 7515,
 // EdDSA). It states the versions and hashes of the roles that it applied, so two different files of one version anywhere
 // in the fleet come to light. It is the word of an honest host, no proof of erasure.
-import { CompactSign, compactVerify, importJWK } from 'jose';
 import type { KeyObject } from 'node:crypto';
-import { canonicalJson } from '../canonical-json.ts';
-import { ManifestError, isLapseError } from '../errors.ts';
-import { parseJson } from '../json.ts';
+import type { ManifestError } from '../errors.ts';
 import type { Json, JsonObject } from '../json.ts';
 import { LIMITS } from '../limits.ts';
 import { parseHostName, parseRealmId } from '../names.ts';
 import type { HostName, RealmId } from '../names.ts';
 import { array, formatInstant, hex, instant, integer, object, string } from '../shape.ts';
+import { printable, refusedWord, signWord, verifyWord } from './host-word.ts';
+import type { WordKind } from './host-word.ts';
 import type { HostRecord } from './hosts.ts';
 
-const PURPOSE = 'lapse-receipt';
-const TYPE = 'lapse-receipt+jws';
+const RECEIPT: WordKind = {
+  noun: 'a receipt',
+  purpose: 'lapse-receipt',
+  typ: 'lapse-receipt+jws',
+  most: LIMITS.receiptBytes,
+  code: 'receipt-refused',
+};
 
 /** A role's file as it is in effect on the host. */
 export interface AppliedRole {
@@ -45,35 +49,20 @@ export interface Receipt {
 }
 
 /** A compact JWS. `kid` is the thumbprint of the host's signing key. */
-export async function signReceipt(receipt: Receipt, key: KeyObject, kid: string): Promise<string> {
-  return new CompactSign(canonicalJson(receiptJson(receipt)))
-    .setProtectedHeader({ alg: 'EdDSA', kid, typ: TYPE })
-    .sign(key);
+export function signReceipt(receipt: Receipt, key: KeyObject, kid: string): Promise<string> {
+  return signWord(RECEIPT, receiptJson(receipt), key, kid);
 }
 
 /** @throws ManifestError receipt-refused: not signed by that host, or not of that realm; and the readers' codes */
 export async function verifyReceipt(jws: string, host: HostRecord, realm: RealmId): Promise<Receipt> {
-  if (jws.length > LIMITS.receiptBytes) throw refused('it is too long');
-  const receipt = readReceipt(parseJson(await verifiedPayload(jws, host), LIMITS.receiptBytes));
+  const receipt = readReceipt(await verifyWord(RECEIPT, jws, host));
   if (receipt.host !== host.name || receipt.realm !== realm) throw refused('it is of another host or realm');
   return receipt;
-}
-
-async function verifiedPayload(jws: string, { signing, kid }: HostRecord): Promise<Uint8Array> {
-  try {
-    const key = await importJWK({ kty: signing.kty, crv: signing.crv, x: signing.x }, 'EdDSA');
-    const { payload, protectedHeader } = await compactVerify(jws, key, { algorithms: ['EdDSA'] });
-    if (protectedHeader.kid === kid && protectedHeader.typ === TYPE) return payload;
-  } catch (cause) {
-    if (isLapseError(cause)) throw cause;
-  }
-  throw refused("its signature is not that host's");
 }
 
 function receiptJson(receipt: Receipt): JsonObject {
   const { at, roles, withdrawn, failures, ...plain } = receipt;
   return {
-    purpose: PURPOSE,
     ...plain,
     at: formatInstant(at),
     roles: Object.fromEntries([...roles].map(([name, { version, sha256 }]) => [name, { version, sha256 }])),
@@ -82,9 +71,7 @@ function receiptJson(receipt: Receipt): JsonObject {
   };
 }
 
-function readReceipt(value: Json): Receipt {
-  const raw = object(value, 'receipt');
-  if (raw['purpose'] !== PURPOSE) throw refused('it is no receipt');
+function readReceipt(raw: JsonObject): Receipt {
   const roles = Object.entries(object(raw['roles'], 'receipt.roles'));
   const failures = Object.entries(object(raw['failures'], 'receipt.failures'));
   const most = 2 * LIMITS.namespaces + 8;
@@ -92,36 +79,29 @@ function readReceipt(value: Json): Receipt {
   return {
     realm: parseRealmId(string(raw['realm'], 'receipt.realm')),
     host: parseHostName(string(raw['host'], 'receipt.host')),
-    boot: printable(raw['boot'], 'receipt.boot'),
+    boot: printable(RECEIPT, raw['boot'], 'receipt.boot'),
     sequence: integer(raw['sequence'], 'receipt.sequence', 1),
     at: instant(raw['at'], 'receipt.at'),
     roles: new Map(
       roles.map(([name, role]) => [
-        printable(name, 'receipt.roles'),
+        printable(RECEIPT, name, 'receipt.roles'),
         readApplied(role, `receipt.roles.${name}`),
       ]),
     ),
     withdrawn: array(raw['withdrawn'], 'receipt.withdrawn', LIMITS.withdrawnPerReceipt).map((path) =>
-      printable(path, 'receipt.withdrawn'),
+      printable(RECEIPT, path, 'receipt.withdrawn'),
     ),
     more: integer(raw['more'], 'receipt.more'),
     mappings: integer(raw['mappings'], 'receipt.mappings'),
     failures: new Map(
       failures.map(([name, code]) => [
-        printable(name, 'receipt.failures'),
-        printable(code, `receipt.failures.${name}`),
+        printable(RECEIPT, name, 'receipt.failures'),
+        printable(RECEIPT, code, `receipt.failures.${name}`),
       ]),
     ),
     verifiedUs: integer(raw['verifiedUs'], 'receipt.verifiedUs'),
     effectUs: integer(raw['effectUs'], 'receipt.effectUs'),
   };
-}
-
-/** A host may be broken into, and what it says goes to people's terminals. */
-function printable(value: Json | undefined, where: string): string {
-  const text = string(value, where);
-  if (/^[\x21-\x7e]{1,256}$/.test(text)) return text;
-  throw refused('a word in it is not up to 256 printable characters');
 }
 
 function readApplied(value: Json, where: string): AppliedRole {
@@ -130,5 +110,5 @@ function readApplied(value: Json, where: string): AppliedRole {
 }
 
 function refused(why: string): ManifestError {
-  return new ManifestError('receipt-refused', `a receipt was refused: ${why}`);
+  return refusedWord(RECEIPT, why);
 }

@@ -15,6 +15,7 @@ type Write = (name: string, about: string, content: JsonObject) => void;
 type Refused = readonly (readonly [code: string, reason: string, value: string])[];
 
 const REALM = '7e'.repeat(32);
+const BOOT = '6b1d5c0e-0000-4000-8000-000000000001';
 const text = (bytes: Uint8Array): string => Buffer.from(bytes).toString();
 const hex = (bytes: Uint8Array): string => Buffer.from(bytes).toString('hex');
 
@@ -137,7 +138,7 @@ function receipt(): JsonObject {
     purpose: 'lapse-receipt',
     realm: REALM,
     host: 'web-1.example',
-    boot: '6b1d5c0e-0000-4000-8000-000000000001',
+    boot: BOOT,
     sequence: 7,
     at: formatInstant(NOW),
     roles: { payments: { version: 9, sha256: 'ab'.repeat(32) } },
@@ -183,6 +184,94 @@ function receipt(): JsonObject {
     ['receipt-refused', 'longer than 65536 characters', good + 'A'.repeat(65_536)],
   ];
   return { payload, canonical, jws: good, refused: refusedJson(refused) };
+}
+
+const DRILL_ID = 'd1'.repeat(16);
+
+function statement(): JsonObject {
+  const header = { alg: 'EdDSA', kid, typ: 'lapse-drill+jws' };
+  const way = { attempts: 912, reads: 900, late: 0, attemptsAfter: 11, errno: 2 };
+  const seen = { ...way, lastRead: 7_100_150, firstDenied: 7_100_260 };
+  const common = { purpose: 'lapse-drill', realm: REALM, host: 'web-1.example', boot: BOOT, drill: DRILL_ID };
+  const refusal = { ...common, kind: 'refused', code: 'drill-off' };
+  const armed = { ...common, kind: 'armed', version: 7 };
+  const observed = {
+    ...common,
+    kind: 'observed',
+    version: 7,
+    moments: {
+      pushed: 3_000_100,
+      received: 7_100_000,
+      verified: 7_100_080,
+      denied: 7_100_140,
+      invalidated: 7_100_200,
+      zeroed: 7_100_190,
+      receiptSigned: 7_100_400,
+    },
+    serviceBoot: '6b1d5c0e-0000-4000-8000-000000000002',
+    ways: { reopen: seen, held: { ...seen, errno: 13 }, mapped: { ...seen, errno: 1000 }, watched: way },
+  };
+  const signed = (json: Json): string => jws(header, canonicalJson(json), sign);
+  const saying = (change: JsonObject): string => signed({ ...observed, ...change });
+  const headed = (change: JsonObject, by = sign): string =>
+    jws({ ...header, ...change }, canonicalJson(armed), by);
+  const refused: Refused = [
+    ['drill-refused', 'of another realm', saying({ realm: '00'.repeat(32) })],
+    ['drill-refused', 'in the name of another host', saying({ host: 'web-2' })],
+    ['drill-refused', 'of another purpose', saying({ purpose: 'lapse-receipt' })],
+    ['drill-refused', 'a kind that there is not', saying({ kind: 'passed' })],
+    ['drill-refused', 'a code of two words', signed({ ...refusal, code: 'all well' })],
+    ['drill-refused', 'a boot id with a line break', jws(header, JSON.stringify({ ...observed, boot: 'a\nb' }), sign)],
+    ['metadata-malformed', 'a drill whose id is short', saying({ drill: 'd1' })],
+    ['metadata-malformed', 'version 0', saying({ version: 0 })],
+    ['json-not-canonical', 'a moment that is no whole number', jws(header, JSON.stringify({ ...observed, moments: { cut: 1.5 } }), sign)],
+    ['metadata-malformed', 'a moment before the boot', saying({ moments: { cut: -1 } })],
+    ['metadata-malformed', 'three ways', saying({ ways: { reopen: way, held: way, mapped: way } })],
+    ['metadata-malformed', 'a way without its control', saying({ ways: { ...observed.ways, held: { attempts: 1, reads: 1, late: 0, errno: 2 } } })],
+    ['metadata-malformed', 'a list', signed([])],
+    ['json-duplicate-key', 'a member twice', jws(header, `{"kind":"refused",${text(canonicalJson(armed)).slice(1)}`, sign)],
+    ['drill-refused', 'alg none', headed({ alg: 'none' }, () => new Uint8Array(0))],
+    ['drill-refused', "another key's signature", headed({}, signWith(stranger.privateKey))],
+    ['drill-refused', 'another kid', headed({ kid: thumbprint(stranger.jwk) })],
+    ['drill-refused', 'a receipt', headed({ typ: 'lapse-receipt+jws' })],
+    ['drill-refused', 'nothing', ''],
+    ['drill-refused', 'longer than 8192 characters', `${signed(armed)}${'A'.repeat(8192)}`],
+  ];
+  const said = [refusal, armed, observed].map((payload) => ({ payload, jws: signed(payload) }));
+  return { said, refused: refusedJson(refused) };
+}
+
+function order(): JsonObject {
+  const good = {
+    id: DRILL_ID,
+    kind: 'revoke',
+    hosts: ['web-1.example', 'web-2'],
+    workload: 'lapse-probe',
+    trials: 210,
+    until: formatInstant(NOW + 3_600_000),
+    settleMs: 200,
+  };
+  const crash = { victims: ['server', 'holder'], means: ['kill'], withinMs: 500 };
+  const { until: _, ...withoutEnd } = good;
+  const refused: readonly (readonly [code: string, reason: string, order: Json])[] = [
+    ['drill-refused', 'a kind that there is not', { ...good, kind: 'destroy' }],
+    ['drill-refused', 'a crash that does not say how', { ...good, kind: 'crash' }],
+    ['drill-refused', 'a revocation that says how to crash', { ...good, crash }],
+    ['drill-refused', 'a crash of nobody', { ...good, kind: 'crash', crash: { ...crash, victims: [] } }],
+    ['drill-refused', 'a victim that there is not', { ...good, kind: 'crash', crash: { ...crash, victims: ['init'] } }],
+    ['metadata-malformed', 'no end', withoutEnd],
+    ['metadata-malformed', 'no trials', { ...good, trials: 0 }],
+    ['metadata-malformed', 'too many trials', { ...good, trials: 10_001 }],
+    ['metadata-malformed', 'settles for too long', { ...good, settleMs: 10_001 }],
+    ['metadata-malformed', 'an id that is short', { ...good, id: 'd1' }],
+    ['metadata-malformed', 'a list', []],
+    ['name-invalid', 'a host whose name is none', { ...good, hosts: ['-'] }],
+    ['name-invalid', 'a workload whose name is none', { ...good, workload: '../self' }],
+  ];
+  return {
+    good: [good, { ...good, kind: 'crash', crash }],
+    refused: refused.map(([code, reason, value]) => ({ code, reason, order: value })),
+  };
 }
 
 const secret = Buffer.alloc(32, 0x5e);
@@ -280,13 +369,15 @@ export function hostVectors(write: Write): void {
   const { bytes, json } = keyring();
   write(
     'host',
-    'What a host says and is told besides TUF files, and what is refused in its place. Private keys are 32 times one byte: the host signs with 0x21 and decrypts with 0x44, the pool has 0x77, a stranger signs with 0x99; the secret of the invitation is 0x5e; the timestamp key is that of realm.json. Times are milliseconds since the epoch.',
+    'What a host says and is told besides TUF files, and a drill\'s order (the member `drill` of a role), and what is refused in its place. Private keys are 32 times one byte: the host signs with 0x21 and decrypts with 0x44, the pool has 0x77, a stranger signs with 0x99; the secret of the invitation is 0x5e; the timestamp key is that of realm.json. Times are milliseconds since the epoch.',
     {
       realm: REALM,
       record: record(bytes),
       keyring: json,
       token: token(),
       receipt: receipt(),
+      statement: statement(),
+      order: order(),
       invite: invite(),
       join: join(),
       echo: echo(),

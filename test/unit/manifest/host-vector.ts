@@ -29,6 +29,8 @@ interface HostVector {
     refused: Refused[];
   };
   readonly receipt: { payload: JsonObject; canonical: string; jws: string; refused: Refused[] };
+  readonly statement: { said: { payload: JsonObject; jws: string }[]; refused: Refused[] };
+  readonly order: { good: JsonObject[]; refused: { code: string; reason: string; order: JsonObject }[] };
   readonly invite: { line: string; invitation: JsonObject; refused: Refused[] };
   readonly join: {
     bound: string;
