@@ -43,6 +43,7 @@ export class FanOut implements Disposable {
   readonly #suspects = new Set<Writable>();
   readonly #resources = new DisposableStack();
   readonly #source: NewsSource;
+  readonly #clock: Clock;
   readonly #log: Log;
   readonly #limits: FanOutLimits;
   #newest = 0;
@@ -50,6 +51,7 @@ export class FanOut implements Disposable {
 
   constructor(source: NewsSource, clock: Clock, log: Log, limits: FanOutLimits = FAN_OUT_LIMITS) {
     this.#source = source;
+    this.#clock = clock;
     this.#log = log;
     this.#limits = limits;
     this.#resources.use(source.watch((change) => this.#moved(change)));
@@ -147,7 +149,8 @@ export class FanOut implements Disposable {
   async #read(since: number | undefined): Promise<{ revision: number; bytes: Buffer } | undefined> {
     try {
       const { revision, news } = await this.#source.news(since);
-      const data = JSON.stringify(encodeNews(news));
+      const { bootId: boot } = this.#clock;
+      const data = JSON.stringify(encodeNews({ ...news, at: this.#clock.monotonicUs(), boot }));
       return { revision, bytes: Buffer.from(`id: ${revision}\nevent: news\ndata: ${data}\n\n`) };
     } catch (error) {
       this.#log('news-failed', { error: String(error) });

@@ -1,11 +1,11 @@
-// The receipts of the hosts. Those that come together are committed together: a change makes every host write one, and
-// each commit costs a disk's flush. Whoever follows them reads at its own pace, a page at a time, so that nothing piles up
+// What hosts say: their receipts, and their statements in a drill. Those that come together are committed together: a change
+// makes every host write one, and each commit costs a disk's flush. Whoever follows them reads at its own pace, a page at a time, so that nothing piles up
 // here for a slow reader; its connection is cut when it takes nothing for too long.
 import type { StoredReceipt } from '../manifest/realm/exchange.ts';
 import { EXCHANGE_LIMITS } from '../manifest/realm/exchange.ts';
 import type { Clock } from './clock.ts';
 import { ServiceError } from './errors.ts';
-import type { Inbox } from './store/inbox.ts';
+import type { Inbox, PostedWord } from './store/inbox.ts';
 
 /** How long a receipt waits for others, in milliseconds. */
 const GATHER_MS = 2;
@@ -15,7 +15,7 @@ const PAGE_BYTES = 1 << 20;
 const READERS = 64;
 
 interface Waiting {
-  readonly receipts: readonly Omit<StoredReceipt, 'id'>[];
+  readonly words: readonly Omit<PostedWord, 'at'>[];
   readonly stored: () => void;
   readonly failed: (error: unknown) => void;
 }
@@ -36,9 +36,9 @@ export class ReceiptBook implements Disposable {
   }
 
   /** Resolves when they are durable; the caller has verified them. @throws ServiceError store-failed */
-  put(receipts: Waiting['receipts']): Promise<void> {
+  put(words: Waiting['words']): Promise<void> {
     return new Promise((stored, failed) => {
-      this.#waiting.push({ receipts, stored, failed });
+      this.#waiting.push({ words, stored, failed });
       if (this.#waiting.length === 1) void this.#commitSoon();
     });
   }
@@ -90,8 +90,9 @@ export class ReceiptBook implements Disposable {
     await this.#clock.sleep(GATHER_MS);
     const batch = this.#waiting;
     this.#waiting = [];
+    const at = this.#clock.monotonicUs();
     try {
-      await this.#inbox.putReceipts(batch.flatMap(({ receipts }) => receipts));
+      await this.#inbox.putReceipts(batch.flatMap(({ words }) => words.map((word) => ({ ...word, at }))));
       for (const { stored } of batch) stored();
     } catch (error) {
       for (const { failed } of batch) failed(error);

@@ -101,13 +101,14 @@ export class Repository {
     });
     const plan = { next, changed: uploads, files: NO_FILES, isNewRoot: true };
     await this.#ledger.begin(realmId(born.root), plan);
-    return published(uploads, next);
+    return this.#published(uploads, next);
   }
 
   /** @throws ServiceError conflict, role-not-publishable, realm-missing, file-*, store-*; ManifestError */
   async publish({ roles, files }: Publish): Promise<Published> {
     const uploads = readUploads(roles);
-    return published(uploads, await this.#ledger.change((current) => this.#plan(current, uploads, files)));
+    const next = await this.#ledger.change((current) => this.#plan(current, uploads, files));
+    return this.#published(uploads, next);
   }
 
   /**
@@ -139,7 +140,7 @@ export class Repository {
     const { role } = parseRoot(root);
     const next = await this.#ledger.change((current) => this.#planRoot(current, root, uploads));
     this.#keys.settle(next.root.role);
-    return published([{ name: 'root', version: role.version }, ...uploads], next);
+    return this.#published([{ name: 'root', version: role.version }, ...uploads], next);
   }
 
   /** The timestamp, signed anew when less than half of its life is left. @throws ServiceError realm-missing */
@@ -279,6 +280,20 @@ export class Repository {
     return { next: this.#sign(set, []), changed: [], files: NO_FILES };
   }
 
+  /** Asked for right after the commit. */
+  #published(
+    uploads: readonly Pick<Upload, 'name' | 'version'>[],
+    { snapshot, timestamp }: CompleteSet,
+  ): Published {
+    return {
+      roles: new Map(uploads.map(({ name, version }) => [name, version])),
+      snapshot: snapshot.role.version,
+      timestamp: timestamp.role.version,
+      at: this.#clock.monotonicUs(),
+      boot: this.#clock.bootId,
+    };
+  }
+
   #sign(set: CompleteSet, changed: readonly Upload[]): CompleteSet {
     const signers = this.#keys.of(set.root.role);
     return nextState(set, signers, changed, leaseMs(set.timestamp) / 1000, this.#clock.now());
@@ -305,15 +320,4 @@ function withTargets(next: CompleteSet, before: CompleteSet): CompleteSet {
   const targets = before.targets.get('targets');
   if (!targets || currentRole(next, 'targets')) return next;
   return complete(updateTargets(next, 'targets', targets.bytes));
-}
-
-function published(
-  uploads: readonly Pick<Upload, 'name' | 'version'>[],
-  { snapshot, timestamp }: CompleteSet,
-): Published {
-  return {
-    roles: new Map(uploads.map(({ name, version }) => [name, version])),
-    snapshot: snapshot.role.version,
-    timestamp: timestamp.role.version,
-  };
 }

@@ -53,19 +53,27 @@ export interface Publish {
   readonly files: readonly Uint8Array[];
 }
 
-/** The answer to a publish, once it is durable. */
-export interface Published {
+/** A moment of the service: microseconds of its CLOCK_MONOTONIC, and the boot id that says whose clock that is. */
+export interface ServiceMoment {
+  readonly at: number;
+  readonly boot: string;
+}
+
+/** The answer to a publish, once it is durable: `at` is right after the commit. */
+export interface Published extends ServiceMoment {
   /** The version of each role that was published. */
   readonly roles: ReadonlyMap<string, number>;
   readonly snapshot: number;
   readonly timestamp: number;
 }
 
-/** A receipt as the service keeps it: numbered in the order in which they came. */
+/** A receipt, or a drill's statement, as the service keeps it: numbered in the order in which they came. */
 export interface StoredReceipt {
   readonly id: number;
   readonly host: string;
   readonly jws: string;
+  /** When it was stored, in microseconds of the service's CLOCK_MONOTONIC. */
+  readonly at: number;
 }
 
 /** `GET /v1/receipts?after=N`: what came after number N, and the last number there is. */
@@ -76,9 +84,10 @@ export interface StoredReceipts {
 
 /**
  * One event of `GET /v1/events`, and the answer to nothing else: the newest timestamp, with the files that changed
- * inline under their consistent names (`7.snapshot.json`, `payments/SHA256.db-password@3`), as far as they are small.
+ * inline under their consistent names (`7.snapshot.json`, `payments/SHA256.db-password@3`), as far as they are small. `at` is
+ * when the event was made; nothing is decided by it, a drill reports it.
  */
-export interface News {
+export interface News extends Partial<ServiceMoment> {
   readonly timestamp: Uint8Array;
   readonly files: ReadonlyMap<string, Uint8Array>;
 }
@@ -171,8 +180,8 @@ export function readUploads(value: Json | undefined, where: string): readonly Ro
   throw new ManifestError('metadata-malformed', `${where}: at least one role, each once`);
 }
 
-export function encodePublished({ roles, snapshot, timestamp }: Published): JsonObject {
-  return { roles: Object.fromEntries(roles), snapshot, timestamp };
+export function encodePublished({ roles, snapshot, timestamp, at, boot }: Published): JsonObject {
+  return { roles: Object.fromEntries(roles), snapshot, timestamp, at, boot };
 }
 
 export function parsePublished(body: Uint8Array): Published {
@@ -186,6 +195,7 @@ export function readPublished(value: Json | undefined): Published {
     roles: new Map(roles.map(([name, version]) => [name, integer(version, 'published.roles', 1)])),
     snapshot: integer(raw['snapshot'], 'published.snapshot', 1),
     timestamp: integer(raw['timestamp'], 'published.timestamp', 1),
+    ...readMoment(raw, 'published'),
   };
 }
 
@@ -208,8 +218,8 @@ export function parseStoredReceipts(body: Uint8Array): StoredReceipts {
   };
 }
 
-export function storedReceiptJson({ id, host, jws }: StoredReceipt): JsonObject {
-  return { id, host, jws };
+export function storedReceiptJson({ id, host, jws, at }: StoredReceipt): JsonObject {
+  return { id, host, jws, at };
 }
 
 export function readStoredReceipt(value: Json): StoredReceipt {
@@ -218,6 +228,7 @@ export function readStoredReceipt(value: Json): StoredReceipt {
     id: integer(raw['id'], 'receipt.id', 1),
     host: string(raw['host'], 'receipt.host'),
     jws: string(raw['jws'], 'receipt.jws'),
+    at: integer(raw['at'], 'receipt.at'),
   };
 }
 
@@ -242,10 +253,11 @@ function readPair(raw: JsonObject, where: string): OnlinePair {
   };
 }
 
-export function encodeNews({ timestamp, files }: News): JsonObject {
+export function encodeNews({ timestamp, files, at, boot }: News): JsonObject {
   return {
     timestamp: base64(timestamp),
     files: Object.fromEntries([...files].map(([name, file]) => [name, base64(file)])),
+    ...(at === undefined || boot === undefined ? {} : { at, boot }),
   };
 }
 
@@ -261,5 +273,13 @@ export function parseNews(body: Uint8Array): News {
   return {
     timestamp: bytes(raw['timestamp'], 'news.timestamp'),
     files: new Map(files.map(([name, file]) => [name, bytes(file, `news.files.${name}`)])),
+    ...(raw['at'] === undefined ? {} : readMoment(raw, 'news')),
   };
+}
+
+function readMoment(raw: JsonObject, where: string): ServiceMoment {
+  const boot = string(raw['boot'], `${where}.boot`);
+  if (!/^[\x21-\x7e]{1,256}$/.test(boot))
+    throw new ManifestError('metadata-malformed', `${where}.boot: no boot id`);
+  return { at: integer(raw['at'], `${where}.at`), boot };
 }

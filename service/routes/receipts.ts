@@ -1,9 +1,10 @@
-// POST /v1/receipts: what a host did, verified with the key that its token was signed with. GET /v1/receipts and
+// POST /v1/receipts: what a host did or saw, verified with the key that its token was signed with. GET /v1/receipts and
 // /v1/receipts/events: what came, for whoever can connect; a reader verifies each by itself, so nobody need be believed.
 import { once } from 'node:events';
 import type { ServerResponse } from 'node:http';
 import type { FastifyInstance } from 'fastify';
 import { LIMITS } from '../../manifest/limits.ts';
+import { isStatement, verifyStatement } from '../../manifest/realm/drill/statement.ts';
 import {
   EXCHANGE_LIMITS,
   encodeStoredReceipts,
@@ -11,12 +12,15 @@ import {
   storedReceiptJson,
 } from '../../manifest/realm/exchange.ts';
 import type { StoredReceipt } from '../../manifest/realm/exchange.ts';
+import type { HostRecord } from '../../manifest/realm/hosts.ts';
+import type { RealmId } from '../../manifest/names.ts';
 import { verifyReceipt } from '../../manifest/realm/receipt.ts';
 import type { Authentication } from '../authentication.ts';
 import type { Clock } from '../clock.ts';
 import { ServiceError } from '../errors.ts';
 import type { MemberList } from '../members.ts';
 import type { ReceiptBook } from '../receipts.ts';
+import type { PostedWord } from '../store/inbox.ts';
 
 const POST_BYTES = EXCHANGE_LIMITS.receiptsPerPost * LIMITS.receiptBytes;
 /** Milliseconds: between comments on a quiet stream, and until a reader that takes nothing is cut. */
@@ -43,8 +47,7 @@ export function receiptRoutes(
     const host = await authentication.host(request.headers.authorization);
     const receipts = parseReceiptsPost(request.body);
     const { realm } = await members.read();
-    await Promise.all(receipts.map((jws) => verifyReceipt(jws, host, realm)));
-    await book.put(receipts.map((jws) => ({ host: host.name, jws })));
+    await book.put(await Promise.all(receipts.map((jws) => verified(jws, host, realm))));
     return reply.code(202).send({ stored: receipts.length });
   });
 
@@ -65,6 +68,13 @@ export function receiptRoutes(
     });
     void send(raw, book, after, clock);
   });
+}
+
+/** @throws ManifestError receipt-refused, drill-refused */
+async function verified(jws: string, host: HostRecord, realm: RealmId): Promise<Omit<PostedWord, 'at'>> {
+  const kind = isStatement(jws) ? 'statement' : 'receipt';
+  await (kind === 'statement' ? verifyStatement : verifyReceipt)(jws, host, realm);
+  return { host: host.name, kind, jws };
 }
 
 /** Writes as fast as the reader takes it, until it leaves or the book is closed. */

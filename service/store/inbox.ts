@@ -4,16 +4,21 @@ import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { StoredReceipt } from '../../manifest/realm/exchange.ts';
 import { openDatabase, settle, transaction } from './database.ts';
 
-const SCHEMA_VERSION = 2;
+const SCHEMA_VERSION = 3;
 const SCHEMA = `
-  CREATE TABLE receipt (id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL, jws TEXT NOT NULL) STRICT;
-  CREATE INDEX receipt_of_host ON receipt (host, id);
+  CREATE TABLE receipt (id INTEGER PRIMARY KEY AUTOINCREMENT, host TEXT NOT NULL, kind TEXT NOT NULL, jws TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
+  CREATE INDEX receipt_of_host ON receipt (host, kind, id);
   CREATE TABLE request (id TEXT PRIMARY KEY, name TEXT NOT NULL, keys TEXT NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
   CREATE TABLE pending (id TEXT PRIMARY KEY, role TEXT NOT NULL, at INTEGER NOT NULL, summary TEXT NOT NULL, body BLOB NOT NULL) STRICT;
 `;
 
-/** Receipts that are kept of one host. */
+/** Receipts that are kept of one host, and as many statements of drills: neither takes the place of the other. */
 export const RECEIPTS_PER_HOST = 64;
+
+/** What a host has posted. */
+export interface PostedWord extends Omit<StoredReceipt, 'id'> {
+  readonly kind: 'receipt' | 'statement';
+}
 
 /** A request to join: whose, with which keys, and as JSON; `at` in milliseconds since the epoch. */
 export interface StoredRequest {
@@ -69,12 +74,12 @@ export class Inbox {
     this.#db = db;
     this.#sql = {
       put: db.prepare(
-        'INSERT INTO receipt (host, jws) SELECT :host, :jws WHERE NOT EXISTS (SELECT 1 FROM receipt WHERE host = :host AND jws = :jws)',
+        'INSERT INTO receipt (host, kind, jws, at) SELECT :host, :kind, :jws, :at WHERE NOT EXISTS (SELECT 1 FROM receipt WHERE host = :host AND jws = :jws)',
       ),
       trim: db.prepare(
-        'DELETE FROM receipt WHERE host = :host AND id <= (SELECT id FROM receipt WHERE host = :host ORDER BY id DESC LIMIT 1 OFFSET :kept)',
+        'DELETE FROM receipt WHERE host = :host AND kind = :kind AND id <= (SELECT id FROM receipt WHERE host = :host AND kind = :kind ORDER BY id DESC LIMIT 1 OFFSET :kept)',
       ),
-      after: db.prepare('SELECT id, host, jws FROM receipt WHERE id > ? ORDER BY id LIMIT ?'),
+      after: db.prepare('SELECT id, host, jws, at FROM receipt WHERE id > ? ORDER BY id LIMIT ?'),
       last: db.prepare('SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence'),
       ask: db.prepare(
         'INSERT OR IGNORE INTO request (id, name, keys, body, at) VALUES (:id, :name, :keys, :body, :at)',
@@ -99,13 +104,12 @@ export class Inbox {
   }
 
   /** In one commit; one that is there already is not stored twice. */
-  putReceipts(receipts: readonly Omit<StoredReceipt, 'id'>[]): Promise<void> {
+  putReceipts(words: readonly PostedWord[]): Promise<void> {
     return settle(() =>
       transaction(this.#db, () => {
-        for (const { host, jws } of receipts) this.#sql.put.run({ host, jws });
-        for (const host of new Set(receipts.map((receipt) => receipt.host))) {
-          this.#sql.trim.run({ host, kept: RECEIPTS_PER_HOST });
-        }
+        for (const { host, kind, jws, at } of words) this.#sql.put.run({ host, kind, jws, at });
+        const heaps = new Map(words.map(({ host, kind }) => [`${host} ${kind}`, { host, kind }]));
+        for (const heap of heaps.values()) this.#sql.trim.run({ ...heap, kept: RECEIPTS_PER_HOST });
       }),
     );
   }

@@ -6,6 +6,8 @@ import { join } from 'node:path';
 import { once } from 'node:events';
 import { connect } from 'node:tls';
 import { afterEach, beforeEach, describe, expect, test, vi } from 'vitest';
+import { signStatement } from '../../manifest/realm/drill/statement.ts';
+import type { DrillStatement } from '../../manifest/realm/drill/statement.ts';
 import { parseJoins, parseStoredReceipts, readStoredReceipt } from '../../manifest/realm/exchange.ts';
 import type { StoredReceipts } from '../../manifest/realm/exchange.ts';
 import { encodeJoin, joinRequest } from '../../manifest/realm/invite.ts';
@@ -51,6 +53,13 @@ function receipt(host: TestHost, change: Partial<Receipt> = {}): Promise<string>
     ...change,
   };
   return signReceipt(whole, host.signingKey, host.kid);
+}
+
+function statement(host: TestHost, change: Partial<DrillStatement> = {}): Promise<string> {
+  const { id: realm } = payments.realm;
+  const boot = '1c7d5a3e-6f34-4b0c-9d53-0d3d1c1f5a10';
+  const whole = { realm, host: host.name, boot, drill: 'ab'.repeat(16), kind: 'armed', version: ++sequence };
+  return signStatement({ ...whole, ...change } as DrillStatement, host.signingKey, host.kid);
 }
 
 async function post(...receipts: readonly string[]): Promise<Reply> {
@@ -147,6 +156,47 @@ describe('receipts', () => {
     expect(receipts.at(-1)!.id - receipts[1]!.id).toBe(RECEIPTS_PER_HOST - 1);
   });
 
+  test(`statements of drills are kept beside them, ${RECEIPTS_PER_HOST} of each host, and push none of them out`, async () => {
+    const { host } = payments;
+    const mixed = [await receipt(host), await statement(host)];
+    expect(await post(...mixed)).toEqual({ status: 202, body: { stored: 2 } });
+    expect((await stored()).receipts.map(({ jws }) => jws)).toEqual(mixed);
+    for (let i = 0; i < 5; i++) {
+      await post(...(await Promise.all(Array.from({ length: 16 }, () => statement(host)))));
+    }
+    const { receipts } = await stored();
+    expect(receipts).toHaveLength(1 + RECEIPTS_PER_HOST);
+    expect(receipts[0]!.jws).toBe(mixed[0]);
+  });
+
+  test.each([
+    ['of another host', async ({ realm }: Payments) => statement(makeHost(realm.id, 'web-2'))],
+    ['that names another host', async ({ host }: Payments) => statement(host, { host: 'web-2' as never })],
+    ['of another realm', async ({ host }: Payments) => statement(host, { realm: '0'.repeat(64) as never })],
+    ['of a kind that nobody knows', async ({ host }: Payments) => statement(host, { kind: 'x' as never })],
+    ['altered', async ({ host }: Payments) => (await statement(host)).replace(/.{4}$/, 'AAAA')],
+  ])('a statement %s is refused, and those beside it are not kept', async (_what, make) => {
+    const reply = await post(await receipt(payments.host), await make(payments));
+    expect(reply).toMatchObject({ status: 422, body: { code: 'drill-refused' } });
+    expect(await stored()).toEqual({ receipts: [], last: 0 });
+  });
+
+  test('each says when it came, by a clock that also stands in the answer to a publish and in news', async () => {
+    const { client, realm, host } = payments;
+    const { bootId, monotonicUs } = systemClock;
+    const before = monotonicUs();
+    using events = await client.events();
+    expect(await events.next()).toMatchObject({ news: { boot: bootId } });
+    const { body } = await client.publish(await realm.put('payments', 'db'));
+    const pushed = (await events.next())!.news;
+    await post(await receipt(host));
+    const [one] = (await stored()).receipts;
+    expect(body['boot']).toBe(bootId);
+    const moments = [before, body['at'] as number, pushed.at!, one!.at, monotonicUs()];
+    expect(moments.every(Number.isSafeInteger)).toBe(true);
+    expect(moments).toEqual(moments.toSorted((a, b) => a - b));
+  });
+
   test('survive a restart; numbers go on', async () => {
     const { host, service } = payments;
     await post(await receipt(host));
@@ -163,7 +213,11 @@ describe('receipts', () => {
     const inbox = new Inbox(join(directory, 'inbox.sqlite'));
     const commit = vi.spyOn(inbox, 'putReceipts');
     const book = new ReceiptBook(inbox, systemClock);
-    await Promise.all(Array.from({ length: 20 }, (_, i) => book.put([{ host: `web-${i}`, jws: 'x' }])));
+    await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        book.put([{ host: `web-${i}`, kind: 'receipt' as const, jws: 'x' }]),
+      ),
+    );
     expect(commit).toHaveBeenCalledOnce();
     expect((await book.page(0)).receipts).toHaveLength(20);
     await inbox.close();
@@ -175,9 +229,11 @@ describe('receipts', () => {
     const inbox = new Inbox(join(directory, 'inbox.sqlite'));
     vi.spyOn(inbox, 'putReceipts').mockRejectedValueOnce(new Error('full'));
     const book = new ReceiptBook(inbox, systemClock);
-    const outcomes = await Promise.allSettled([1, 2].map(() => book.put([{ host: 'web-1', jws: 'x' }])));
+    const outcomes = await Promise.allSettled(
+      [1, 2].map(() => book.put([{ host: 'web-1', kind: 'receipt', jws: 'x' }])),
+    );
     expect(outcomes.map(({ status }) => status)).toEqual(['rejected', 'rejected']);
-    await book.put([{ host: 'web-1', jws: 'y' }]);
+    await book.put([{ host: 'web-1', kind: 'receipt', jws: 'y' }]);
     expect((await book.page(0)).receipts).toMatchObject([{ jws: 'y' }]);
     await inbox.close();
     rmSync(directory, { recursive: true });
@@ -194,7 +250,7 @@ describe('receipt events', () => {
     const read = async () => readStoredReceipt(JSON.parse((await stream.nextOf('receipt'))!.data) as never);
     expect(await read()).toMatchObject({ host: 'web-1', jws: two });
     await post(three);
-    expect(await read()).toEqual({ id: first!.id + 2, host: 'web-1', jws: three });
+    expect(await read()).toMatchObject({ id: first!.id + 2, host: 'web-1', jws: three });
     using resumed = await client.stream('receipts/events', { 'last-event-id': String(first!.id + 1) });
     expect((await resumed.nextOf('receipt'))!.id).toBe(String(first!.id + 2));
   });

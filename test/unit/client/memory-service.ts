@@ -152,7 +152,7 @@ export class MemoryService implements Transport {
   publish(publish: Publish): Promise<Published> {
     this.put(publish);
     const roles = new Map(publish.roles.map(({ name }) => [name, 1]));
-    return Promise.resolve({ roles, snapshot: this.version, timestamp: this.version });
+    return Promise.resolve({ roles, snapshot: this.version, timestamp: this.version, at: 1, boot: 'memory' });
   }
 
   propose(): never {

@@ -49,7 +49,7 @@ const fleet = genesisFleet({ ...one(KEYS.fleet), custodians: [CUSTODIAN.key] }, 
 const asBytes = (value: Json): Uint8Array => utf8(JSON.stringify(value));
 const join = hostVector.join.request;
 const news = { timestamp: '', files: { a: '' } };
-const stored = { receipts: [{ id: 1, host: 'a', jws: 'j' }], last: 1 };
+const stored = { receipts: [{ id: 1, host: 'a', jws: 'j', at: 1 }], last: 1 };
 
 const readersOf: readonly (readonly [string, Json, (value: Json) => unknown])[] = [
   ['targets as a realm', delegatingJson(), (value) => readRealm(unsigned(value as JsonObject))],
@@ -88,7 +88,11 @@ const readersOf: readonly (readonly [string, Json, (value: Json) => unknown])[] 
     { roles: [{ name: 'a', metadata: '' }], files: [''] },
     (value) => parsePublish(asBytes(value)),
   ],
-  ['its answer', { roles: { a: 1 }, snapshot: 1, timestamp: 1 }, (value) => parsePublished(asBytes(value))],
+  [
+    'its answer',
+    { roles: { a: 1 }, snapshot: 1, timestamp: 1, at: 1, boot: 'b' },
+    (value) => parsePublished(asBytes(value)),
+  ],
   ['news', news, (value) => parseNews(asBytes(value))],
   [
     'online keys',

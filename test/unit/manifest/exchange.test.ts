@@ -13,6 +13,7 @@ import {
   parseOnlineKeys,
   parsePublish,
   parsePublished,
+  parseStoredReceipts,
 } from '../../../manifest/realm/exchange.ts';
 import type { RoleUpload } from '../../../manifest/realm/exchange.ts';
 import { codeOf, utf8 } from './repository.ts';
@@ -67,7 +68,8 @@ describe('what is encoded is parsed back', () => {
   });
 
   test('published and online keys', () => {
-    const published = { roles: new Map([['payments', 3]]), snapshot: 8, timestamp: 9 };
+    const moment = { at: 12_345_678, boot: '1c7d5a3e-6f34' };
+    const published = { roles: new Map([['payments', 3]]), snapshot: 8, timestamp: 9, ...moment };
     expect(parsePublished(body({ ...encodePublished(published), more: 1 }))).toEqual(published);
     const keys = { snapshot: 'ab'.repeat(32), timestamp: 'cd'.repeat(32) };
     expect(parseOnlineKeys(body(keys))).toEqual(keys);
@@ -97,6 +99,7 @@ describe('base64 has one spelling', () => {
   });
 });
 
+const published: JsonObject = { roles: { payments: 1 }, snapshot: 1, timestamp: 1, at: 1, boot: 'b' };
 const upload = (name: string): JsonObject => ({ name, metadata: '' });
 
 describe('malformed', () => {
@@ -124,10 +127,18 @@ describe('malformed', () => {
       parsePublish,
       { ...publish, files: Array<string>(EXCHANGE_LIMITS.filesPerPublish + 1).fill('') },
     ],
-    ['published: version 0', parsePublished, { roles: { payments: 0 }, snapshot: 1, timestamp: 1 }],
-    ['published: roles in a list', parsePublished, { roles: [1], snapshot: 1, timestamp: 1 }],
-    ['published: no snapshot', parsePublished, { roles: {}, timestamp: 1 }],
-    ['published: no timestamp', parsePublished, { roles: {}, snapshot: 1 }],
+    ['published: version 0', parsePublished, { ...published, roles: { payments: 0 } }],
+    ['published: roles in a list', parsePublished, { ...published, roles: [1] }],
+    ['published: no snapshot', parsePublished, { ...published, snapshot: null }],
+    ['published: no timestamp', parsePublished, { ...published, timestamp: null }],
+    ['published: before the clock began', parsePublished, { ...published, at: -1 }],
+    ['published: no boot id', parsePublished, { ...published, boot: '' }],
+    ['news: a moment of nobody', parseNews, { ...news, at: 1 }],
+    [
+      'receipts: one without a moment',
+      parseStoredReceipts,
+      { receipts: [{ id: 1, host: 'a', jws: 'j' }], last: 1 },
+    ],
     ['online keys: too short', parseOnlineKeys, { snapshot: 'ab', timestamp: 'cd'.repeat(32) }],
     ['online keys: upper case', parseOnlineKeys, { snapshot: 'AB'.repeat(32), timestamp: 'cd'.repeat(32) }],
     ['news: no files', parseNews, { timestamp: '' }],

@@ -56,6 +56,8 @@ function make(): { source: Source; fanOut: FanOut; tick: () => void } {
   let tick = (): void => undefined;
   const clock: Clock = {
     now: () => 0,
+    monotonicUs: () => 7,
+    bootId: 'boot',
     sleep: () => Promise.resolve(),
     every(_milliseconds, each) {
       tick = each;
@@ -76,7 +78,9 @@ test('streams at the same revision share one event, read and encoded once', asyn
   await turn();
   expect(source.asked).toEqual([1]);
   for (const { chunks } of sinks) {
-    expect(chunks.at(-1)).toBe('id: 2\nevent: news\ndata: {"timestamp":"dA==","files":{}}\n\n');
+    expect(chunks.at(-1)).toBe(
+      'id: 2\nevent: news\ndata: {"timestamp":"dA==","files":{},"at":7,"boot":"boot"}\n\n',
+    );
   }
 });
 
