@@ -1,8 +1,11 @@
 // Waits for hosts to confirm what was published. The stream of receipts is opened before the publish, so nothing is missed
 // however fast a host is; a stream that breaks off is opened again where it ended. Each receipt is verified with the host's
-// own key from `fleet-hosts`. Two files of one version, anywhere in what was seen, come to light as an alarm.
+// own key from `fleet-hosts`; so is each statement of a drill, which comes by the same stream and only a drill takes. Two
+// files of one version, anywhere in what was seen, come to light as an alarm.
 import { isLapseError } from '../../manifest/errors.ts';
 import type { HostName } from '../../manifest/names.ts';
+import { isStatement, verifyStatement } from '../../manifest/realm/drill/statement.ts';
+import type { DrillStatement } from '../../manifest/realm/drill/statement.ts';
 import type { StoredReceipt } from '../../manifest/realm/exchange.ts';
 import type { HostRecord } from '../../manifest/realm/hosts.ts';
 import { verifyReceipt } from '../../manifest/realm/receipt.ts';
@@ -14,13 +17,27 @@ import type { Session } from './session.ts';
 /** After a stream broke off, in milliseconds. */
 const RECONNECT_MS = 500;
 
-/** A receipt that a host of the fleet signed. */
-export interface VerifiedReceipt {
+/** When a host's word came. */
+interface Arrival {
   readonly id: number;
-  readonly receipt: Receipt;
-  /** CLOCK_MONOTONIC when it came. */
+  /** When the service stored it, in microseconds of the service's CLOCK_MONOTONIC. */
+  readonly storedAt: number;
+  /** CLOCK_MONOTONIC when it came here, and when it was verified. */
   readonly at: bigint;
+  readonly verifiedAt: bigint;
 }
+
+/** A receipt that a host of the fleet signed. */
+export interface VerifiedReceipt extends Arrival {
+  readonly receipt: Receipt;
+}
+
+/** What a host of the fleet says of a drill. */
+export interface VerifiedStatement extends Arrival {
+  readonly statement: DrillStatement;
+}
+
+export type VerifiedWord = VerifiedReceipt | VerifiedStatement;
 
 /** Verified receipts, and the hashes that they name, held against each other. */
 export class ReceiptReader {
@@ -35,15 +52,20 @@ export class ReceiptReader {
     for (const [role, file] of verifiedRoles(session.state)) this.note(role, file, 'this machine');
   }
 
-  /** The receipt, unless nobody of the fleet signed it. */
-  async read({ id, host, jws }: StoredReceipt): Promise<VerifiedReceipt | undefined> {
-    const at = this.#session.clock.monotonic();
-    const record = this.#session.state.hosts.get(host as HostName);
+  /** The receipt or statement, unless nobody of the fleet signed it. */
+  async read({ id, host, jws, at: storedAt }: StoredReceipt): Promise<VerifiedWord | undefined> {
+    const { clock, state, updater } = this.#session;
+    const at = clock.monotonic();
+    const record = state.hosts.get(host as HostName);
     if (!record) return undefined;
     try {
-      const receipt = await verifyReceipt(jws, record, this.#session.updater.realm);
+      if (isStatement(jws)) {
+        const statement = await verifyStatement(jws, record, updater.realm);
+        return { id, statement, storedAt, at, verifiedAt: clock.monotonic() };
+      }
+      const receipt = await verifyReceipt(jws, record, updater.realm);
       for (const [role, file] of receipt.roles) this.note(role, file, host);
-      return { id, receipt, at };
+      return { id, receipt, storedAt, at, verifiedAt: clock.monotonic() };
     } catch (error) {
       if (!isLapseError(error)) throw error;
       this.#alarm(`${record.name}: ${error.message}`);
@@ -70,7 +92,7 @@ export class ReceiptWatch implements Disposable {
   readonly reader: ReceiptReader;
   readonly #session: Session;
   readonly #abort = new AbortController();
-  readonly #came: VerifiedReceipt[] = [];
+  readonly #came: VerifiedWord[] = [];
   #wake: () => void = () => undefined;
   #last: number;
 
@@ -89,8 +111,16 @@ export class ReceiptWatch implements Disposable {
     return watch;
   }
 
-  /** Everything that came so far and was not taken yet; waits for the first, until the signal aborts. */
+  /** The receipts that came so far and were not taken yet; waits for the first, until the signal aborts. */
   async take(signal: AbortSignal): Promise<readonly VerifiedReceipt[]> {
+    for (;;) {
+      const receipts = (await this.takeWords(signal)).filter((word) => 'receipt' in word);
+      if (receipts.length > 0 || signal.aborted) return receipts;
+    }
+  }
+
+  /** The same with the statements of drills. */
+  async takeWords(signal: AbortSignal): Promise<readonly VerifiedWord[]> {
     if (this.#came.length === 0 && !signal.aborted) {
       await new Promise<void>((resolve) => {
         this.#wake = resolve;
@@ -123,7 +153,7 @@ export class ReceiptWatch implements Disposable {
   }
 }
 
-/** Every receipt that the service keeps, the oldest first. */
+/** Every receipt that the service keeps, and every statement, the oldest first. */
 export async function* storedReceipts(session: Session): AsyncGenerator<StoredReceipt> {
   for (let after = 0; ;) {
     const { receipts, last } = await session.transport.receipts(after);
@@ -140,12 +170,14 @@ export async function newestReceipts(
   hosts: Iterable<HostRecord>,
 ): Promise<ReadonlyMap<HostName, VerifiedReceipt>> {
   const stored = new Map<string, StoredReceipt>();
-  for await (const receipt of storedReceipts(session)) stored.set(receipt.host, receipt);
+  for await (const word of storedReceipts(session)) {
+    if (!isStatement(word.jws)) stored.set(word.host, word);
+  }
   const found = new Map<HostName, VerifiedReceipt>();
   for (const { name } of hosts) {
     const newest = stored.get(name);
     const verified = newest && (await reader.read(newest));
-    if (verified) found.set(name, verified);
+    if (verified && 'receipt' in verified) found.set(name, verified);
   }
   return found;
 }

@@ -54,7 +54,7 @@ async function everyReceipt(session: Session, reader: ReceiptReader): Promise<re
   const found: VerifiedReceipt[] = [];
   for await (const stored of storedReceipts(session)) {
     const verified = await reader.read(stored);
-    if (verified) found.push(verified);
+    if (verified && 'receipt' in verified) found.push(verified);
   }
   return found;
 }
