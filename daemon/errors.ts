@@ -39,6 +39,8 @@ export type DaemonCode =
   /** This host's wall clock is ahead of what the service confirms to be the newest. */
   | 'clock-ahead'
   /** The fleet no longer lists this host, or not yet. */
-  | 'host-unlisted';
+  | 'host-unlisted'
+  /** A drill's probe cannot be started or ended, or what it says makes no sense. */
+  | 'probe-failed';
 
 export class DaemonError extends LapseError<DaemonCode> {}

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a fresh clone ready, and is quick when there is nothing to do.
 #   setup.sh packages   the lock file's npm packages, with Node 24 (enough for `npm run check`)
-#   setup.sh            that, the Debian packages that Lapse and its demo need, and the static reader for containers
+#   setup.sh            that, the Debian packages that Lapse and its demo need, the static reader for containers, and the probe of drills
 #   setup.sh test       that, and what only tests need: podman, inotify-tools, libfuse 2, spin
 #   setup.sh bench      that, and what the benches measure us against: libfuse 2 and 3, etcd
 # It needs Node 20 or later with npm; the whole setup also needs root, /dev/fuse and apt.
@@ -47,11 +47,12 @@ install_debian() {
     { tail -n 20 out/apt.log >&2; fail "apt-get could not install:$missing; the log is out/apt.log."; }
 }
 
-compile_reader() {
-  [ out/bin/reader -nt demo/reader.c ] && return
-  echo "setup: compiling the container's reader"
+compile() { # SOURCE WHAT
+  program=out/bin/$(basename "$1" .c)
+  [ "$program" -nt "$1" ] && return
+  echo "setup: compiling $2"
   mkdir -p out/bin
-  gcc -std=c11 -O2 -Wall -Wextra -Werror -static -o out/bin/reader demo/reader.c
+  gcc -std=c11 -O2 -Wall -Wextra -Werror -static -pthread -o "$program" "$1"
 }
 
 [ "${1:-}" = packages ] || {
@@ -66,4 +67,5 @@ case ${1:-} in
   bench) install_debian libfuse2 libfuse3-dev pkg-config etcd-server etcd-client ;;
   *) fail "usage: setup.sh [packages|test|bench]" ;;
 esac
-compile_reader
+compile demo/reader.c "the container's reader"
+compile daemon/drill/probe.c 'the probe of drills'
