@@ -19,7 +19,7 @@ const STATEMENT: WordKind = {
   code: 'drill-refused',
 };
 
-/** How a probe reads: opening by name, a descriptor held open, a private mapping, and whenever inotify speaks. */
+/** How a probe reads: opening by name, a descriptor held open, a private mapping, and whenever inotify speaks (and every 10 ms). */
 export const WAYS = ['reopen', 'held', 'mapped', 'watched'] as const;
 export type Way = (typeof WAYS)[number];
 
