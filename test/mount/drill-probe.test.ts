@@ -1,26 +1,28 @@
-// The probe of drills, on a file in memory that nobody takes back, and on the mount of a real lapsed. On the file, held
+// The probe of drills, on a file in memory that nobody takes back, and on a real mount. On the file, held
 // descriptors and mappings live on: that they are counted there is the control of every zero on the mount.
 import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
-import { closeSync, existsSync, openSync, readFileSync, readdirSync, rmSync, writeFileSync } from 'node:fs';
+import { closeSync, existsSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { systemClock } from '../../client/clock.ts';
-import { callControl } from '../../daemon/control/client.ts';
 import { ProbeGroup, findHierarchy } from '../../daemon/drill/probe-group.ts';
-import { Probe } from '../../daemon/drill/probe.ts';
+import type { Probe } from '../../daemon/drill/probe.ts';
 import { wayRecords } from '../../daemon/drill/way-record.ts';
 import { parseCgroup } from '../../daemon/identity/cgroup.ts';
 import { fnv1a } from '../../demo/records.ts';
+import { clearStale } from '../../fuse/mount.ts';
 import { WAYS } from '../../manifest/realm/drill/statement.ts';
+import type { Way, WayRecord } from '../../manifest/realm/drill/statement.ts';
 import { Canary, PROBE_PROGRAM, inSeconds, now, patience, processesWith } from '../support/drill-canary.ts';
-import { Host, until } from '../support/lapsed.ts';
+import { HELLO, NODE } from '../support/fuse-static-tree.ts';
+import { Mountpoint, ServerProcess } from '../support/fuse-server.ts';
+import { until } from '../support/lapsed.ts';
 
 const ENOENT = 2;
 const EACCES = 13;
+const ENOTCONN = 107;
 const BUS = 1000;
-const clock = systemClock();
 const failed = expect.objectContaining({ code: 'probe-failed' }) as Error;
 const hashOf = (value: string): bigint => fnv1a(Buffer.from(value));
 const ended = (group: ProbeGroup): Promise<true> =>
@@ -64,14 +66,16 @@ describe('a file in memory', () => {
     const probe = await canary.probe();
     const hash = (await probe.untilShown(0n, patience()))!;
     expect(await probe.arm(1, hash, patience())).toBe(true);
-    const before = probe.snapshot();
+    const armed = probe.snapshot().watched.current!.reads;
+    const enough = (): true | undefined => probe.snapshot().watched.current!.reads >= armed + 10 || undefined;
+    await until('reads', () => Promise.resolve(enough()));
     probe.effect(1n);
     expect(await probe.untilCounted(patience())).toBe(true);
     for (const way of WAYS) {
       const { late, attemptsAfter, current } = probe.snapshot()[way];
       expect(late, `${way}: everything since the trial began`).toBe(attemptsAfter);
       expect(late).toBeLessThanOrEqual(current!.reads);
-      expect(late).toBeGreaterThanOrEqual(current!.reads - before[way].current!.reads);
+      expect(late, way).toBeGreaterThanOrEqual(10);
     }
     canary.remove();
     const removed = now();
@@ -241,101 +245,95 @@ describe('the group of a probe', () => {
   });
 });
 
-describe('the mount of a real lapsed', () => {
-  let host: Host;
-  let group: ProbeGroup;
+describe('a mount of ours', () => {
+  const point = new Mountpoint();
+  const canary = new Canary();
+  let server: ServerProcess;
   let probe: Probe;
   let trial = 0;
 
   beforeAll(async () => {
-    host = await Host.start({ lapsed: false });
-    await startLapsed('no-invalidate');
-    group = ProbeGroup.make();
-    const directory = join(host.places.work, 'drill');
-    const path = join(host.mount, 'self', 'canary');
-    const order = { program: PROBE_PROGRAM, path, directory, untilNs: inSeconds(120), place: group };
-    probe = await Probe.start(order, clock);
-    const body = { id: group.name, workload: 'lapse-probe', cgroup: `0:${group.cgroup()}` };
-    const to = host.places.control;
-    expect(await callControl({ to, method: 'POST', path: '/v1/workloads', body }, clock)).toMatchObject({
-      status: 201,
-    });
+    server = await ServerProcess.start('kernel', point.path);
+    probe = await canary.probe({ path: join(point.path, 'hello') });
   });
 
   afterAll(async () => {
-    await probe.stop();
-    rmSync(join(host.places.work, 'drill'), { recursive: true });
-    await host[Symbol.asyncDispose]();
+    await server.kill();
+    await canary[Symbol.asyncDispose]();
+    point[Symbol.dispose]();
   });
 
-  async function startLapsed(sabotage?: string): Promise<void> {
-    const program = fileURLToPath(new URL('../../demo/sabotage/lapsed.ts', import.meta.url));
-    await host.startLapsed({}, sabotage === undefined ? undefined : [process.execPath, program, sabotage]);
+  /** Kills the server, and mounts anew what another one serves. */
+  async function restart(): Promise<void> {
+    await server.kill();
+    await clearStale(point.path, { subtype: 'lapse', signal: patience() });
+    server = await ServerProcess.start('kernel', point.path);
   }
 
-  /** Publishes a value, and begins a trial when every way has read it. */
-  async function arm(value: string): Promise<bigint> {
-    const since = now();
-    await host.put('canary', value, '--grant', 'lapse-probe');
-    const hash = await probe.untilShown(since, patience());
-    expect(hash).toBe(hashOf(value));
+  /** A trial begins when every way reads. */
+  async function arm(): Promise<bigint> {
+    const hash = await probe.untilShown(0n, patience());
+    expect(hash).toBe(fnv1a(HELLO));
     expect(await probe.arm(++trial, hash!, patience())).toBe(true);
     return hash!;
   }
 
-  /** The moment that the daemon has noted. */
-  async function takenBack(change: 'withdrawn' | 'superseded'): Promise<bigint> {
-    const { effects } = await host.status();
-    return BigInt(effects.findLast((effect) => effect.change === change)!.effectAt);
+  /** The server denies, and the kernel is not told to forget: whether the mapping lived on. */
+  async function denyOnly(): Promise<boolean> {
+    await arm();
+    expect(await server.send({ do: 'deny' })).toBe(true);
+    const denied = now();
+    probe.effect(denied);
+    const { mapped } = await counted(1);
+    return mapped.errno !== BUS;
   }
 
-  it('control: where the kernel is not told to forget, reads after the effect are counted', async () => {
-    const hash = await arm('leaks');
-    await host.revoke('canary');
-    const at = await takenBack('withdrawn');
-    probe.effect(at);
-    expect(await probe.untilRefused(at, AbortSignal.timeout(100)), 'it still reads').toBe(false);
-    const { mapped } = wayRecords(probe.snapshot(), hash);
-    expect(mapped.late).toBeGreaterThan(0);
-    expect(mapped.late).toBe(mapped.attemptsAfter);
-  });
+  /** When every way has tried so often after the effect. */
+  async function counted(attempts: number): Promise<Record<Way, WayRecord>> {
+    expect(await probe.untilCounted(patience())).toBe(true);
+    const enough = (): true | undefined =>
+      WAYS.every((way) => probe.snapshot()[way].attemptsAfter >= attempts) || undefined;
+    await until('attempts', () => Promise.resolve(enough()));
+    return wayRecords(probe.snapshot(), fnv1a(HELLO));
+  }
 
-  it('a revocation: every way is refused, and none read after the effect; another server goes on', async () => {
-    await host.lapsed.end();
-    await startLapsed();
-    const hash = await arm('revoked in time');
-    const told = probe.pulse().told;
-    await host.revoke('canary');
-    const at = await takenBack('withdrawn');
+  it('that denies, and does not tell the kernel: a mapping reads on, and is counted; told, none reads', async () => {
+    // Whoever opens in the very moment of the denial drops the page that the mapping would live on.
+    for (let attempt = 1; !(await denyOnly()); attempt += 1) {
+      expect(attempt).toBeLessThan(10);
+      await restart();
+    }
+    const control = await counted(3);
+    expect(control.mapped.late).toBe(control.mapped.attemptsAfter);
+    for (const way of ['reopen', 'held', 'watched'] as const) expect(control[way].late, way).toBe(0);
+
+    await server.send({ do: 'invalidate-inode', node: NODE.hello });
+    const at = now();
     probe.effect(at);
     expect(await probe.untilRefused(at, patience())).toBe(true);
-    expect(await probe.untilCounted(patience())).toBe(true);
-    const records = wayRecords(probe.snapshot(), hash);
+    const records = await counted(3);
     for (const way of WAYS) {
       expect(records[way].late, way).toBe(0);
-      expect(records[way].attemptsAfter, way).toBeGreaterThan(0);
-      expect(records[way].lastRead, way).toBeLessThan(Number(at / 1000n));
+      expect(records[way].lastRead, way).toBeLessThanOrEqual(Number(at / 1000n));
       expect(records[way].firstDenied, way).toBeGreaterThan(0);
     }
     expect(WAYS.map((way) => records[way].errno)).toEqual([ENOENT, EACCES, BUS, ENOENT]);
-    await until('inotify', () => Promise.resolve(probe.pulse().told > told || undefined));
   });
 
-  it('a rotation without overlap: nothing of the old one, and the first of the new', async () => {
-    const hash = await arm('old');
+  it('whose server dies: who asks is refused, and reads again when another one is mounted in its place', async () => {
+    await restart();
+    const hash = await arm();
+    await server.kill();
+    // What is mapped may live on: nobody is left who could tell the kernel.
+    const asking = ['reopen', 'held', 'watched'] as const;
+    const refused = (): true | undefined =>
+      asking.every((way) => probe.snapshot()[way].isRefused) || undefined;
+    await until('refusals', () => Promise.resolve(refused()));
+    expect(wayRecords(probe.snapshot(), hash).reopen.errno).toBe(ENOTCONN);
     const since = now();
-    await host.rotate('canary', 'new', '--overlap', '0s');
-    const at = await takenBack('superseded');
-    probe.effect(at);
-    expect(await probe.untilCounted(patience())).toBe(true);
-    const all = (): true | undefined =>
-      WAYS.every((way) => probe.snapshot()[way].current?.hash === hashOf('new')) || undefined;
-    await until('the new one', () => Promise.resolve(all()));
-    const records = wayRecords(probe.snapshot(), hash);
-    for (const way of WAYS) {
-      expect(records[way].late, way).toBe(0);
-      expect(records[way].attemptsAfter, way).toBeGreaterThan(0);
-      expect(records[way].firstNew, way).toBeGreaterThan(Number(since / 1000n));
-    }
+    await restart();
+    expect(await probe.untilShown(0n, patience())).toBe(hash);
+    const seen = probe.snapshot();
+    for (const way of asking) expect(seen[way].current!.lastRead.end, way).toBeGreaterThan(since);
   });
 });
