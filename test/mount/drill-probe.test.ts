@@ -246,13 +246,15 @@ describe('the group of a probe', () => {
 });
 
 describe('a mount of ours', () => {
-  const point = new Mountpoint();
-  const canary = new Canary();
+  let point: Mountpoint;
+  let canary: Canary;
   let server: ServerProcess;
   let probe: Probe;
   let trial = 0;
 
   beforeAll(async () => {
+    point = new Mountpoint();
+    canary = new Canary();
     server = await ServerProcess.start('kernel', point.path);
     probe = await canary.probe({ path: join(point.path, 'hello') });
   });

@@ -61,7 +61,7 @@ export class Canary implements AsyncDisposable {
 
   async probe(order: Partial<ProbeOrder> = {}): Promise<Probe> {
     const usual = { program: PROBE_PROGRAM, path: this.path, directory: this.run, untilNs: inSeconds(60) };
-    const probe = await Probe.start({ ...usual, place: ProbeGroup.make(), ...order }, clock);
+    const probe = await Probe.start({ ...usual, ...order, place: order.place ?? ProbeGroup.make() }, clock);
     this.#stack.defer(() => probe.stop());
     return probe;
   }
