@@ -1,6 +1,8 @@
 // The daemon's configuration: one TOML file. An unknown key is an error, because a misspelt one would silently mean
 // its default. Every key has a default, so there need be no file. Times are written `30s`, `5m`; sizes `8 MiB`.
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
+import { fileURLToPath } from 'node:url';
 import { parse } from 'smol-toml';
 import { isLapseError } from '../manifest/errors.ts';
 import { parseWorkload } from '../manifest/names.ts';
@@ -25,6 +27,19 @@ export interface Config {
   readonly lingerMs: number;
   /** How long the server may give no sign of life before it counts as dead, in milliseconds. */
   readonly deadAfterMs: number;
+  readonly drill: DrillConfig;
+}
+
+/** Whether and how this host takes part in drills, which its operator decides, not the realm's. */
+export interface DrillConfig {
+  /** `crash`: also in those that strike the server or its holder. */
+  readonly consent: 'off' | 'on' | 'crash';
+  /** Trials a day, by UTC. */
+  readonly cap: number;
+  /** The probe's program. */
+  readonly probe: string;
+  /** What the probe is started by, so that it runs in a container of the operator's choice. */
+  readonly exec: readonly string[];
 }
 
 const DEFAULTS = {
@@ -36,12 +51,19 @@ const DEFAULTS = {
   slots: 1024,
   linger: '10s',
   dead_after: '1s',
+  drill: 'off',
+  drill_cap: 1000,
+  drill_exec: [],
 } as const;
+
+/** Where `npm run setup` leaves it, else where a package does. */
+const PROBES = [fileURLToPath(new URL('../out/bin/probe', import.meta.url)), '/usr/lib/lapse/probe'] as const;
+const EXEC_WORDS = 64;
 
 const DEAD_AFTER_MS = { least: 500, most: 60_000 } as const;
 const ARENA = { least: 1 << 20, most: 1 << 30 } as const;
 
-const KEYS = ['workload', ...Object.keys(DEFAULTS)];
+const KEYS = ['workload', 'drill_probe', ...Object.keys(DEFAULTS)];
 
 /** @throws DaemonError config-unreadable, config-malformed */
 export async function readConfig(path: string, { optional = false } = {}): Promise<Config> {
@@ -87,7 +109,17 @@ export function parseConfig(text: string, where: string): Config {
     slots: reader.integer('slots', 1, 65_536),
     lingerMs: reader.milliseconds('linger'),
     deadAfterMs: reader.deadAfter('dead_after'),
+    drill: {
+      consent: reader.oneOf('drill', ['off', 'on', 'crash'] as const),
+      cap: reader.integer('drill_cap', 1, 100_000),
+      probe: raw['drill_probe'] === undefined ? installedProbe() : reader.path('drill_probe'),
+      exec: reader.words('drill_exec'),
+    },
   };
+}
+
+function installedProbe(): string {
+  return PROBES.find((path) => existsSync(path)) ?? PROBES[1];
 }
 
 class Reader {
@@ -118,6 +150,14 @@ class Reader {
     const path = this.string(key);
     if (!path.startsWith('/')) throw this.malformed(key, 'must be an absolute path');
     return path;
+  }
+
+  words(key: string): readonly string[] {
+    const value = this.#raw[key];
+    const isList = Array.isArray(value) && value.length <= EXEC_WORDS;
+    if (!isList || !value.every((word) => typeof word === 'string' && /^[^\0]{1,4096}$/.test(word)))
+      throw this.malformed(key, 'must be a list of words, like ["runc", "exec", "web-1"]');
+    return value as readonly string[];
   }
 
   oneOf<T extends string>(key: string, values: readonly T[]): T {

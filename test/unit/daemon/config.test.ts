@@ -18,7 +18,21 @@ test('what is not said has its default', () => {
     slots: 1024,
     lingerMs: 10_000,
     deadAfterMs: 1000,
+    drill: { consent: 'off', cap: 1000, probe: expect.stringMatching(/^\/.*\/probe$/) as string, exec: [] },
   });
+});
+
+test('a host takes part in drills only when it says so, within a cap, by the probe that it names', () => {
+  const said = parse(
+    'drill = "crash"\ndrill_cap = 20\ndrill_probe = "/opt/probe"\ndrill_exec = ["runc", "exec", "--preserve-fds", "1", "web-1"]\n',
+  );
+  expect(said.drill).toEqual({
+    consent: 'crash',
+    cap: 20,
+    probe: '/opt/probe',
+    exec: ['runc', 'exec', '--preserve-fds', '1', 'web-1'],
+  });
+  expect(parse('drill = "on"').drill.consent).toBe('on');
 });
 
 test('what is said counts', () => {
@@ -67,6 +81,12 @@ describe('refused', () => {
     ['fuse-native without a workload', `engine = "fuse-native"`, /workload is needed/],
     ['a workload for the kernel engine', `workload = "web"`, /workload is needed .* only there/],
     ['a workload that is none', `engine = "fuse-native"\nworkload = "a b"`, /workload is not a workload/],
+    ['a drill that is neither off nor on', `drill = true`, /drill must be one of: off, on, crash/],
+    ['no trials a day', `drill = "on"\ndrill_cap = 0`, /drill_cap must be a number from 1 to 100000/],
+    ['a probe looked for on a path', `drill_probe = "probe"`, /drill_probe must be an absolute path/],
+    ['words in one text', `drill_exec = "runc exec web-1"`, /drill_exec must be a list of words/],
+    ['a word that is empty', `drill_exec = ["runc", ""]`, /drill_exec must be a list of words/],
+    ['a word that is a number', `drill_exec = ["runc", 1]`, /drill_exec must be a list of words/],
     ['a key twice', `slots = 1\nslots = 2`, /lapsed\.toml: /],
     ['no TOML', 'service: x', /lapsed\.toml: /],
   ])('%s', ([, text, message]) => {
