@@ -15,6 +15,14 @@ export interface Effect {
   readonly effectAt: bigint;
 }
 
+/** When one table after another was in effect; nanoseconds of CLOCK_MONOTONIC. */
+export interface Moments {
+  /** The serving thread had the table: whoever asked for what is not in it was refused. */
+  readonly deniedAt: bigint;
+  /** The kernel had forgotten what is not in it. */
+  readonly effectAt: bigint;
+}
+
 /** What was withdrawn since it was last asked for. */
 export interface Withdrawn {
   readonly versions: readonly TargetPath[];
@@ -30,11 +38,19 @@ export class Effects {
   readonly #clock: Clock;
   #last: readonly Effect[] = [];
   #receivedAt: bigint;
+  #deniedAt: bigint;
+  #effectAt: bigint;
   #withdrawn: Withdrawn = NOTHING_WITHDRAWN;
 
   constructor(clock: Clock) {
     this.#clock = clock;
     this.#receivedAt = clock.monotonic();
+    this.#deniedAt = this.#effectAt = this.#receivedAt;
+  }
+
+  /** Of the table that was shown last. */
+  get moments(): Moments {
+    return { deniedAt: this.#deniedAt, effectAt: this.#effectAt };
   }
 
   get last(): readonly Effect[] {
@@ -44,6 +60,11 @@ export class Effects {
   /** News came at that moment: what is shown next follows from it. */
   received(at: bigint): void {
     this.#receivedAt = at;
+  }
+
+  /** The serving thread has the table that is about to be in effect. */
+  denied(): void {
+    this.#deniedAt = this.#clock.monotonic();
   }
 
   /** A file's pages are to be forgotten. */
@@ -60,6 +81,7 @@ export class Effects {
   /** `next` is in effect. */
   shown(old: Table, next: Table): void {
     const effectAt = this.#clock.monotonic();
+    this.#effectAt = effectAt;
     const before = states(old);
     const after = states(next);
     const note = (version: TargetPath, change: Effect['change']): Effect => ({

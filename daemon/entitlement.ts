@@ -113,6 +113,16 @@ export function leaseLengths(
   );
 }
 
+/**
+ * The same without news of one namespace: it stays as it was, like one that does not verify, and no lease of it is renewed.
+ * What denies it still does.
+ */
+export function cutOff(entitlement: Entitlement, namespace: Namespace): Entitlement {
+  const secrets = new Map(entitlement.secrets);
+  if (!secrets.delete(namespace)) return entitlement;
+  return { ...entitlement, secrets, failing: new Set([...entitlement.failing, namespace]) };
+}
+
 function refusalOf({ fleet, hosts }: RealmState, { name, kid }: Self): LapseError | undefined {
   if (fleet && isRemoved(fleet, name, kid)) {
     return new ManifestError(

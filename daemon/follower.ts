@@ -2,17 +2,19 @@
 // the middle third of the shortest lease, since only its answer renews leases, and more often while the stream is down or a
 // namespace has none yet. Each answer is verified before anything happens; a failure changes nothing, and the leases run
 // on. What was verified is saved a moment later, since no revocation waits for a disk; but nothing is renewed by
-// what could not be saved.
+// what could not be saved. A drill may cut the host off from one namespace, for a time that is set beforehand.
 import type { Clock } from '../client/clock.ts';
 import { ClientError } from '../client/errors.ts';
 import type { RealmState } from '../client/reading.ts';
 import type { Transport } from '../client/transport.ts';
 import type { Renewed, Updater } from '../client/updater.ts';
 import type { LapseError } from '../manifest/errors.ts';
+import type { Namespace } from '../manifest/names.ts';
+import type { ServiceMoment } from '../manifest/realm/exchange.ts';
 import { leaseMs } from '../manifest/realm/lease.ts';
 import { FLEET } from '../manifest/realm/realm.ts';
 import { clockAhead } from './clock-ahead.ts';
-import { entitlementOf, leaseLengths } from './entitlement.ts';
+import { cutOff, entitlementOf, leaseLengths } from './entitlement.ts';
 import type { Entitlement, Self } from './entitlement.ts';
 import type { Keyring } from './host/keyring.ts';
 import type { Leases } from './leases.ts';
@@ -43,12 +45,19 @@ export interface FollowerParts {
 /** Why each of them failed the last time, until it succeeds. */
 type Attempt = 'renewal' | 'stream' | 'saving';
 
+interface Latest {
+  readonly state: RealmState;
+  readonly entitlement: Entitlement;
+  /** Whose news is left out of it. */
+  readonly cut: Namespace | undefined;
+}
+
 export class Follower {
   readonly #parts: FollowerParts;
   readonly #errors = new Map<Attempt, string>();
   /** The problems that were logged already, and still are there. */
   #told = new Set<string>();
-  #latest: { readonly state: RealmState; readonly entitlement: Entitlement } | undefined;
+  #latest: Latest | undefined;
   #sentAt = 0;
   #streaming = false;
   /** When the stream broke the last time; boot time in milliseconds. */
@@ -56,6 +65,8 @@ export class Follower {
   #isAsked = false;
   #isRefused = false;
   #isToBeSaved = false;
+  /** The namespace that this host hears nothing of. */
+  #cut: Namespace | undefined;
   readonly #renewed = Promise.withResolvers<undefined>();
   readonly #untilRenewal = new Nap();
   #untilStream = new Nap();
@@ -94,6 +105,22 @@ export class Follower {
     ];
   }
 
+  /**
+   * From now on nothing is heard of a namespace: what is served of it stays, and its lease is not renewed, whatever is on its
+   * way. Everything else goes on. It ends after `ms`, or when the signal aborts; resolves when what was missed is in effect.
+   */
+  async cutOff(namespace: Namespace, ms: number, signal: AbortSignal): Promise<void> {
+    if (this.#cut !== undefined) throw new RangeError('one cut at a time');
+    const { clock, log } = this.#parts;
+    this.#cut = namespace;
+    log.warn(`a drill: nothing is heard of ${namespace} for ${ms} ms`);
+    await clock.sleep(ms, signal);
+    this.#cut = undefined;
+    log.info(`a drill: ${namespace} is heard of again`);
+    this.#ask();
+    await this.apply();
+  }
+
   /** Until the signal aborts. */
   async run(signal: AbortSignal): Promise<void> {
     await Promise.all([this.#poll(signal), this.#listen(signal)]);
@@ -101,19 +128,33 @@ export class Follower {
 
   /**
    * Serves what the updater has verified last. Resolves when everything that had to go is gone. `receivedAt` is when the news
-   * came, in nanoseconds of CLOCK_MONOTONIC; `pushed` are files that came with it.
+   * came, in nanoseconds of CLOCK_MONOTONIC; `pushed` are files that came with it, `sent` is when the service sent them.
    */
-  async apply(pushed = NOTHING_PUSHED, receivedAt = this.#parts.clock.monotonic()): Promise<void> {
-    const { updater, self, keyring, serving, clock } = this.#parts;
+  async apply(
+    pushed = NOTHING_PUSHED,
+    receivedAt = this.#parts.clock.monotonic(),
+    sent?: ServiceMoment,
+  ): Promise<void> {
+    const { updater, keyring, serving, clock } = this.#parts;
     const { state } = updater;
     const verifiedAt = clock.monotonic();
-    const entitlement = this.#latest?.state === state ? this.#latest.entitlement : entitlementOf(state, self);
+    const entitlement = this.#entitlementOf(state);
     const isNewMember = entitlement.record !== undefined && this.#latest?.entitlement.record === undefined;
-    this.#latest = { state, entitlement };
+    this.#latest = { state, entitlement, cut: this.#cut };
     this.#tell(state);
     keyring.follow(state, entitlement.record, pushed);
-    await serving.apply({ state, entitlement, receivedAt, verifiedAt }, pushed);
+    const arrival = { state, entitlement, receivedAt, verifiedAt, ...(sent && { pushed: sent }) };
+    await serving.apply(arrival, pushed);
     if (isNewMember) this.#untilStream.end();
+  }
+
+  #entitlementOf(state: RealmState): Entitlement {
+    const { self } = this.#parts;
+    const known = this.#latest;
+    const isKnown = known?.state === state && known.cut === this.#cut;
+    if (isKnown) return known.entitlement;
+    const whole = entitlementOf(state, self);
+    return this.#cut === undefined ? whole : cutOff(whole, this.#cut);
   }
 
   async #poll(signal: AbortSignal): Promise<void> {
@@ -156,13 +197,12 @@ export class Follower {
 
   /** What was confirmed, and still stands. */
   #extend({ state, sentAt }: Renewed): void {
-    const { leases, self } = this.#parts;
+    const { leases } = this.#parts;
     const latest = this.#latest;
     const { timestamp } = state.set;
     if (!latest || !timestamp) return;
     this.#sentAt = sentAt;
-    const isLatest = latest.state === state;
-    const confirmed = leaseLengths(state, isLatest ? latest.entitlement : entitlementOf(state, self));
+    const confirmed = leaseLengths(state, this.#entitlementOf(state));
     const standing = leaseLengths(latest.state, latest.entitlement);
     for (const [namespace, ms] of confirmed) {
       const most = standing.get(namespace);
@@ -202,7 +242,9 @@ export class Follower {
           const receivedAt = clock.monotonic();
           this.#streaming = true;
           await updater.offer(news);
-          await this.apply(news.files, receivedAt);
+          const { files, at, boot } = news;
+          const sent = at === undefined || boot === undefined ? undefined : { at, boot };
+          await this.apply(files, receivedAt, sent);
           void this.#saveSoon(signal);
           if (this.#isWithoutLease()) this.#ask();
           lastId = id;

@@ -75,6 +75,7 @@ export class Presenter {
       // What is held is told of, even if no overlap keeps it.
       departing: [...news.departing, ...held.map(({ file }) => file.before)],
     });
+    this.#parts.effects.denied();
     await withdraw(server.invalidator, this.#told, table);
     this.#told = table;
     this.#note(without(table, news.arriving));

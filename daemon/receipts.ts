@@ -1,10 +1,13 @@
 // Says what is in effect here, signed: one receipt after each change, posted in the background over the connection that is
 // open anyway, several at once when they wait. What cannot be posted is tried again, ever more slowly; since each says
-// everything that is in effect, the newest ones are what matters when too many wait. Nothing is ever delayed by this.
+// everything that is in effect, the newest ones are what matters when too many wait. What the host says of a drill goes the
+// same way, in the same order, and never takes a receipt's place. Nothing is ever delayed by this.
 import type { Clock } from '../client/clock.ts';
 import type { Transport } from '../client/transport.ts';
 import type { LapseError } from '../manifest/errors.ts';
 import type { Namespace } from '../manifest/names.ts';
+import { signStatement } from '../manifest/realm/drill/statement.ts';
+import type { DrillStatement } from '../manifest/realm/drill/statement.ts';
 import { EXCHANGE_LIMITS } from '../manifest/realm/exchange.ts';
 import { FLEET, FLEET_HOSTS, revokerOf } from '../manifest/realm/realm.ts';
 import { signReceipt } from '../manifest/realm/receipt.ts';
@@ -15,6 +18,7 @@ import type { Log } from './log.ts';
 import { bootId } from './runtime/state-file.ts';
 import type { InEffect } from './serving.ts';
 
+/** Of either kind. */
 const MOST_WAITING = 64;
 /** Roles that one receipt states, so that it fits: those above the namespaces first, then what has changed. */
 const MOST_ROLES = 320;
@@ -29,10 +33,15 @@ export interface ReceiptsParts {
 
 type Roles = ReadonlyMap<string, AppliedRole>;
 
+interface Waiting {
+  readonly kind: 'receipt' | 'statement';
+  readonly jws: string;
+}
+
 export class Receipts {
   readonly #parts: ReceiptsParts;
   readonly #boot = bootId();
-  readonly #waiting: string[] = [];
+  #waiting: readonly Waiting[] = [];
   #sequence = 0;
   #signing: Promise<void> = Promise.resolve();
   #said: Roles = new Map();
@@ -54,15 +63,18 @@ export class Receipts {
     return this.#lastError;
   }
 
-  /** Something is in effect. What says nothing new makes no receipt. */
-  note(effect: InEffect): void {
+  /**
+   * Something is in effect. What says nothing new makes no receipt; else it resolves to when that was signed, in nanoseconds
+   * of CLOCK_MONOTONIC.
+   */
+  note(effect: InEffect): Promise<bigint> | undefined {
     const { host, clock } = this.#parts;
     const { arrival, withdrawn } = effect;
     const now = clock.monotonic();
     const roles = rolesInEffect(effect);
     const failures = failuresOf(effect);
     const last = JSON.stringify([[...roles].filter(([name]) => name !== 'timestamp'), [...failures]]);
-    if (last === this.#last && withdrawn.versions.length === 0) return;
+    if (last === this.#last && withdrawn.versions.length === 0) return undefined;
     this.#last = last;
     const receipt: Receipt = {
       realm: host.realm,
@@ -79,11 +91,29 @@ export class Receipts {
       effectUs: microseconds(arrival.receivedAt, now),
     };
     this.#said = roles;
-    this.#signing = this.#signing.then(async () => {
-      this.#waiting.push(await signReceipt(receipt, host.signingKey, host.kid));
-      this.#waiting.splice(0, this.#waiting.length - MOST_WAITING);
+    return this.#sign('receipt', () => signReceipt(receipt, host.signingKey, host.kid));
+  }
+
+  /** What this host has to say of a drill. */
+  say(statement: DrillStatement): void {
+    const { host } = this.#parts;
+    void this.#sign('statement', () => signStatement(statement, host.signingKey, host.kid));
+  }
+
+  /** One after another, so that they are posted in the order in which they were made. */
+  #sign(kind: Waiting['kind'], sign: () => Promise<string>): Promise<bigint> {
+    const signed = this.#signing.then(async () => {
+      const jws = await sign();
+      const at = this.#parts.clock.monotonic();
+      this.#waiting = [...this.#waiting, { kind, jws }];
+      const ofKind = this.#waiting.filter((each) => each.kind === kind);
+      const out = new Set(ofKind.slice(0, -MOST_WAITING));
+      if (out.size > 0) this.#waiting = this.#waiting.filter((each) => !out.has(each));
       this.#more.resolve(undefined);
+      return at;
     });
+    this.#signing = signed.then(() => undefined);
+    return signed;
   }
 
   /** Posts what waits, until the signal aborts. */
@@ -107,7 +137,7 @@ export class Receipts {
   async #post(signal: AbortSignal): Promise<boolean> {
     const batch = this.#waiting.slice(0, EXCHANGE_LIMITS.receiptsPerPost);
     try {
-      await this.#parts.transport.postReceipts(batch);
+      await this.#parts.transport.postReceipts(batch.map(({ jws }) => jws));
     } catch (error) {
       const message = error instanceof Error ? error.message : String(error);
       if (message !== this.#lastError && !signal.aborted) this.#parts.log.warn(`receipts wait: ${message}`);
@@ -117,7 +147,7 @@ export class Receipts {
     this.#lastError = undefined;
     // Newer ones may have pushed some of these out meanwhile.
     const posted = new Set(batch);
-    this.#waiting.splice(0, this.#waiting.length, ...this.#waiting.filter((each) => !posted.has(each)));
+    this.#waiting = this.#waiting.filter((each) => !posted.has(each));
     return true;
   }
 

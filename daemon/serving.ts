@@ -6,10 +6,11 @@ import type { Clock } from '../client/clock.ts';
 import type { RealmState, Secrets } from '../client/reading.ts';
 import type { LapseError } from '../manifest/errors.ts';
 import type { Namespace, PoolName, RealmId, TargetPath } from '../manifest/names.ts';
+import type { ServiceMoment } from '../manifest/realm/exchange.ts';
 import type { Secret } from '../manifest/realm/secret.ts';
 import { liveVersions } from '../manifest/realm/succession.ts';
 import { Effects } from './effects.ts';
-import type { Withdrawn } from './effects.ts';
+import type { Moments, Withdrawn } from './effects.ts';
 import type { Entitlement } from './entitlement.ts';
 import type { RegisteredWorkload } from './identity/workloads.ts';
 import { WorkloadRegistry } from './identity/workloads.ts';
@@ -34,6 +35,8 @@ export interface Arrival {
   readonly entitlement: Entitlement;
   readonly receivedAt: bigint;
   readonly verifiedAt: bigint;
+  /** When the service says that it sent the news, if it was pushed. */
+  readonly pushed?: ServiceMoment;
 }
 
 /** What is in effect from now on: everything of a state, but for the versions that are not here yet, or cannot be. */
@@ -44,6 +47,10 @@ export interface InEffect {
   /** Why something of a namespace cannot be served here. */
   readonly unserved: ReadonlyMap<Namespace, LapseError>;
   readonly withdrawn: Withdrawn;
+  readonly table: Table;
+  readonly moments: Moments;
+  /** When the slots of what went were zero and free; absent where none were. Nanoseconds, as the moments. */
+  readonly zeroedAt?: bigint;
 }
 
 export interface ServingParts {
@@ -321,14 +328,18 @@ export class Serving {
     if (settled) announce = await presenter?.settled(table);
     else await presenter?.unsettled(table);
     for (const slot of dead) this.#parts.vault.reclaim(slot);
+    const zeroed = dead.length > 0 ? { zeroedAt: this.#parts.clock.monotonic() } : {};
     if (settled) this.#settled.resolve(undefined);
-    if (presenter && settled && basis)
-      this.#parts.onEffect?.({ ...basis, withdrawn: this.effects.takeWithdrawn() });
+    if (presenter && settled && basis) {
+      const { moments } = this.effects;
+      const withdrawn = this.effects.takeWithdrawn();
+      this.#parts.onEffect?.({ ...basis, withdrawn, table, moments, ...zeroed });
+    }
     return announce;
   }
 
   /** What will be in effect with the table that is laid out now. */
-  #basis(): Omit<InEffect, 'withdrawn'> | undefined {
+  #basis(): Pick<InEffect, 'arrival' | 'pending' | 'unserved'> | undefined {
     const arrival = this.#arrival;
     if (!arrival) return undefined;
     const pending = new Set<Namespace>();

@@ -4,9 +4,12 @@ import type { RealmState } from '../../../client/reading.ts';
 import { ClientError } from '../../../client/errors.ts';
 import { Receipts } from '../../../daemon/receipts.ts';
 import type { InEffect } from '../../../daemon/serving.ts';
+import { EMPTY_TABLE } from '../../../daemon/table.ts';
 import { ManifestError } from '../../../manifest/errors.ts';
 import { parseNamespace, parseRealmId } from '../../../manifest/names.ts';
 import type { Namespace } from '../../../manifest/names.ts';
+import { isStatement, verifyStatement } from '../../../manifest/realm/drill/statement.ts';
+import type { DrillStatement } from '../../../manifest/realm/drill/statement.ts';
 import { verifyReceipt } from '../../../manifest/realm/receipt.ts';
 import type { Receipt } from '../../../manifest/realm/receipt.ts';
 import { makeHost } from '../../support/realm.ts';
@@ -97,6 +100,8 @@ function effect(shape: Shape = {}): InEffect {
     pending: new Set(pending),
     unserved: new Map(unserved.map((name) => [name, refused])),
     withdrawn: { versions: withdrawn as never, more: 0, mappings: withdrawn.length },
+    table: EMPTY_TABLE,
+    moments: { deniedAt: now - 2_000_000n, effectAt: now - 1_000_000n },
   };
 }
 
@@ -109,7 +114,7 @@ const all = async (): Promise<readonly Receipt[]> => {
 };
 const last = async (): Promise<Receipt> => (await all()).at(-1)!;
 const note = async (shape: Shape = {}): Promise<void> => {
-  receipts.note(effect(shape));
+  void receipts.note(effect(shape));
   // Signing is another thread's.
   await new Promise((resolve) => setTimeout(resolve, 40));
   await vi.waitFor(() => expect(receipts.pending === 0 || receipts.lastError !== undefined).toBe(true));
@@ -213,7 +218,7 @@ describe('posting', () => {
   test('of too many: the newest, at most 16 at once', async () => {
     post = down;
     for (let version = 1; version <= 100; version++)
-      receipts.note(effect({ versions: { payments: version } }));
+      void receipts.note(effect({ versions: { payments: version } }));
     await vi.waitFor(() => expect(receipts.pending).toBe(64));
     // The rest is still being signed.
     await new Promise((resolve) => setTimeout(resolve, 400));
@@ -226,6 +231,55 @@ describe('posting', () => {
 
   test('never blocks whoever tells', () => {
     post = () => new Promise(() => undefined);
-    receipts.note(effect());
+    void receipts.note(effect());
+  });
+});
+
+test('whoever tells may know when the receipt was signed; of none, nothing', async () => {
+  const signed = receipts.note(effect());
+  clock.advance(5);
+  expect(await signed).toBe(clock.monotonic());
+  expect(receipts.note(effect())).toBeUndefined();
+});
+
+describe('what is said of a drill', () => {
+  const armed = (version: number): DrillStatement => ({
+    ...{ kind: 'armed', realm: REALM, host: host.name, boot: 'b', drill: 'd1'.repeat(16), version },
+  });
+  const kinds = (): readonly string[] => posted.flat().map((jws) => (isStatement(jws) ? 'drill' : 'receipt'));
+
+  test('goes where the receipts go, in the order in which it was said', async () => {
+    let release = (): void => undefined;
+    post = () => new Promise((resolve) => (release = resolve));
+    void receipts.note(effect());
+    await vi.waitFor(() => expect(receipts.pending).toBe(1));
+    receipts.say(armed(1));
+    void receipts.note(effect({ versions: { payments: 2 } }));
+    receipts.say(armed(2));
+    await vi.waitFor(() => expect(receipts.pending).toBe(4));
+    post = () => Promise.resolve();
+    release();
+    await vi.waitFor(() => expect(receipts.pending).toBe(0));
+    expect(kinds()).toEqual(['receipt', 'drill', 'receipt', 'drill']);
+    const jws = posted.flat()[3] ?? '';
+    expect(await verifyStatement(jws, host as never, REALM)).toEqual(armed(2));
+  });
+
+  test('never takes the place of a receipt, nor a receipt that of it', async () => {
+    post = () => Promise.reject(new ClientError('service-unreachable', 'gone'));
+    for (let version = 1; version <= 70; version++) {
+      void receipts.note(effect({ versions: { payments: version } }));
+      receipts.say(armed(version));
+    }
+    await vi.waitFor(() => expect(receipts.pending).toBe(128));
+    // The rest is still being signed.
+    await new Promise((resolve) => setTimeout(resolve, 300));
+    post = () => Promise.resolve();
+    clock.advance(10_000);
+    await vi.waitFor(() => expect(receipts.pending).toBe(0));
+    expect(kinds().filter((kind) => kind === 'drill')).toHaveLength(64);
+    expect(kinds().filter((kind) => kind === 'receipt')).toHaveLength(64);
+    const [first = ''] = posted.flat().filter(isStatement);
+    expect(await verifyStatement(first, host as never, REALM)).toMatchObject({ version: 7 });
   });
 });
