@@ -13,6 +13,11 @@ import { Updater } from '../client/updater.ts';
 import { EXIT, Held } from '../fuse/hold/held.ts';
 import type { Config } from './config.ts';
 import { startControl } from './control/server.ts';
+import { DailyCap } from './drill/daily-cap.ts';
+import { KeptDrills } from './drill/kept.ts';
+import { systemProber } from './drill/prober.ts';
+import { strike } from './drill/strike.ts';
+import { Warden } from './drill/warden.ts';
 import { isInMemory, runDirectory } from './engine/places.ts';
 import type { Engine } from './engine/engine.ts';
 import { startEngine } from './engine/start.ts';
@@ -86,6 +91,7 @@ export async function runDaemon(
   const vault = new Vault(memory, arena, slots, config.lingerMs);
   const leases = new Leases(() => clock.boot());
   const receipts = new Receipts({ host, transport, clock, log });
+  const cap = await DailyCap.open(config.state, config.drill.cap, clock, log);
 
   const fatal = (error: unknown): never => die(error, config, vault, log);
   process.on('uncaughtException', fatal);
@@ -132,12 +138,29 @@ export async function runDaemon(
       },
     },
     onFailure: fatal,
-    onEffect: (effect) => receipts.note(effect),
+    onEffect: (effect) => warden.note(effect, receipts.note(effect)),
   });
   const { realm, encryptionKey } = host;
   const keyring = new Keyring({ realm, encryptionKey, transport, onChange: () => serving.retry() });
   serving.loadWith((events) => new Loader(transport, keyring, vault, events));
   const follower = new Follower({ self: host, updater, transport, keyring, serving, leases, clock, log });
+  const drills = join(run, 'drill');
+  const warden = new Warden({
+    ...{ host, clock, log, cap, strike, config: config.drill, random: Math.random },
+    stage: {
+      get workloads() {
+        return serving.workloads;
+      },
+      register: (entry) => serving.register(entry),
+      // It ends with its probe, if this server ends first.
+      unregister: (id) => (ending.signal.aborted ? Promise.resolve() : serving.unregister(id)),
+      leaseEnd: (namespace) => leases.end(leases.place(namespace)),
+      cutOff: (namespace, ms, signal) => follower.cutOff(namespace, ms, signal),
+    },
+    prober: systemProber(config.drill, drills, config.mount, clock),
+    kept: new KeptDrills(new StateFile(join(run, 'drill.json'))),
+    say: (statement) => receipts.say(statement),
+  });
   using _tick = clock.every(TICK_MS, () => serving.tick());
   using _sweep = clock.every(SWEEP_MS, () => serving.sweep());
 
@@ -174,8 +197,9 @@ export async function runDaemon(
       held === undefined || held.phase === 'fresh' ? EMPTY_TABLE : served.read(),
       workloads,
     );
+    warden.begin();
     const control = await startControl(config.control, {
-      ...{ host, serving, follower, updater, keyring, receipts, leases, vault, clock },
+      ...{ host, serving, follower, updater, keyring, receipts, leases, vault, warden, clock },
     });
     void receipts.run(ending.signal);
     if (held?.phase !== 'next') void follower.run(ending.signal);
@@ -190,6 +214,7 @@ export async function runDaemon(
     await control.close();
     if (yielding) {
       ending.abort();
+      warden.leave();
       await serving.rest();
       handOver.tell();
       await engine.handOver();
@@ -197,8 +222,10 @@ export async function runDaemon(
       log.info('the next one serves now');
       process.exit(EXIT.yielded);
     }
+    const drilled = warden.end();
     await serving.end();
     await engine.close();
+    await drilled;
     log.info('ended; nothing is mounted any more');
     process.exit(process.exitCode ?? EXIT.ended);
   } catch (error) {

@@ -1,7 +1,7 @@
 // What makes this machine a host of one realm, in the state directory: `host.json` (where the service is, which realm, which
 // name) and `root.json` (root 1, which came with the realm id of the invitation). Each is replaced as a whole. The two
 // private keys stand beside them (`host-keys.ts`), verified metadata below in `trust`.
-import { mkdir, open, readFile, rename } from 'node:fs/promises';
+import { mkdir, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { ServiceAddress } from '../../client/http.ts';
 import { isLapseError } from '../../manifest/errors.ts';
@@ -11,6 +11,7 @@ import { parseHostName, parseRealmId } from '../../manifest/names.ts';
 import type { HostName, RealmId } from '../../manifest/names.ts';
 import { object, string } from '../../manifest/shape.ts';
 import { DaemonError } from '../errors.ts';
+import { writeWhole } from './whole-file.ts';
 
 const FILE = 'host.json';
 const ROOT = 'root.json';
@@ -65,8 +66,8 @@ export async function writeHostFile(state: string, host: HostFile, root: Uint8Ar
   };
   try {
     await mkdir(state, { recursive: true, mode: 0o700 });
-    await write(state, ROOT, root);
-    await write(state, FILE, Buffer.from(`${JSON.stringify(json, undefined, 2)}\n`));
+    await writeWhole(state, ROOT, root);
+    await writeWhole(state, FILE, Buffer.from(`${JSON.stringify(json, undefined, 2)}\n`));
   } catch (cause) {
     throw new DaemonError('host-unwritable', `cannot write to ${state}`, { cause });
   }
@@ -79,16 +80,4 @@ async function read(state: string, name: string): Promise<Uint8Array | undefined
     if ((cause as NodeJS.ErrnoException).code === 'ENOENT') return undefined;
     throw new DaemonError('host-unreadable', `cannot read ${join(state, name)}`, { cause });
   }
-}
-
-async function write(state: string, name: string, bytes: Uint8Array): Promise<void> {
-  const path = join(state, name);
-  {
-    await using file = await open(`${path}.new`, 'w', 0o600);
-    await file.writeFile(bytes);
-    await file.sync();
-  }
-  await rename(`${path}.new`, path);
-  await using directory = await open(state);
-  await directory.sync();
 }

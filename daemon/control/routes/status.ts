@@ -2,6 +2,7 @@
 import type { FastifyInstance } from 'fastify';
 import type { Clock } from '../../../client/clock.ts';
 import type { Updater } from '../../../client/updater.ts';
+import type { Warden } from '../../drill/warden.ts';
 import type { Follower } from '../../follower.ts';
 import type { HostFile } from '../../host/host-file.ts';
 import type { Keyring } from '../../host/keyring.ts';
@@ -19,6 +20,7 @@ export interface StatusParts {
   readonly receipts: Receipts;
   readonly leases: Leases;
   readonly vault: Vault;
+  readonly warden: Warden;
   readonly clock: Clock;
 }
 
@@ -27,7 +29,7 @@ export function statusRoute(app: FastifyInstance, parts: StatusParts): void {
 }
 
 function status(parts: StatusParts) {
-  const { host, serving, follower, updater, keyring, receipts, leases, vault, clock } = parts;
+  const { host, serving, follower, updater, keyring, receipts, leases, vault, warden, clock } = parts;
   const { set, alarms } = updater.state;
   const { entitlement } = follower;
   const lease = (place?: Place) => ({
@@ -50,6 +52,7 @@ function status(parts: StatusParts) {
     lease: lease(),
     leases: Object.fromEntries(namespaces.map((name) => [name, lease(leases.place(name))])),
     receipts: { pending: receipts.pending, lastError: receipts.lastError ?? null },
+    drill: warden.status,
     alarms: alarms.map(({ code, message }) => ({ code, message })),
     workloads: serving.workloads,
     files: serving.table.files.map(({ view, file, path, named, size }) => ({
