@@ -72,7 +72,9 @@ export class Exercise {
   /** Aborts when the host may be heard of again. */
   #cut: { readonly ending: AbortController; readonly over: Promise<void> } | undefined;
   readonly #ending = new AbortController();
-  #failure: unknown;
+  #failure: Error | undefined;
+  /** Then nothing is kept any more. */
+  #isOver = false;
 
   /** `left` is what an earlier server did of the same order. */
   constructor(order: DrillOrder, parts: ExerciseParts, left?: KeptDrill) {
@@ -98,7 +100,7 @@ export class Exercise {
       if (!trial || trial.isGone || files.some((file) => file.version === trial.version)) return;
       trial.went(effect, signed);
       if (this.#order.kind !== 'partition') this.#probe?.effect(effect.moments.effectAt);
-      setImmediate(() => this.#keepAtOnce());
+      void this.#parts.clock.sleep(0).then(() => this.#keepAfterwards());
     } catch (error) {
       this.#fail(error);
     }
@@ -114,9 +116,10 @@ export class Exercise {
     try {
       await this.#run(AbortSignal.any([signal, this.#ending.signal]));
     } finally {
+      this.#isOver = true;
       this.#cut?.ending.abort();
     }
-    if (this.#failure !== undefined) throw this.#failure;
+    if (this.#failure) throw this.#failure;
   }
 
   /** Ends the probe. @throws DaemonError probe-failed when it does not end */
@@ -126,7 +129,7 @@ export class Exercise {
   }
 
   #fail(error: unknown): void {
-    this.#failure ??= error;
+    this.#failure ??= error instanceof Error ? error : new Error(String(error));
     this.#ending.abort();
   }
 
@@ -140,8 +143,7 @@ export class Exercise {
       if (!trial) return;
       // Again after a crash: nobody knows whether it was heard.
       this.#parts.say({ kind: 'armed', version: trial.version });
-      await this.#watch(trial, signal, aborted);
-      if (signal.aborted) return;
+      if (!(await this.#watch(trial, signal, aborted))) return;
       this.#done = trial.version;
       this.#trial = undefined;
       this.#keep();
@@ -206,7 +208,8 @@ export class Exercise {
     return undefined;
   }
 
-  async #watch(trial: Trial, signal: AbortSignal, aborted: Promise<undefined>): Promise<void> {
+  /** Until it was said what became of it; false when the signal came first. */
+  async #watch(trial: Trial, signal: AbortSignal, aborted: Promise<undefined>): Promise<boolean> {
     const { clock, say } = this.#parts;
     const probe = this.#running();
     const struck = this.#strike(trial, signal, aborted);
@@ -217,7 +220,7 @@ export class Exercise {
     await Promise.race([trial.untilSigned(), clock.sleep(SLACK_MS, signal)]);
     const inTime = AbortSignal.any([signal, clock.deadline(SLACK_MS)]);
     const isCounted = await probe.untilCounted(inTime);
-    if (signal.aborted) return;
+    if (signal.aborted) return false;
     if (!isCounted) throw new DaemonError('probe-failed', 'the probe does not count any more');
     const { version, hash, moments, kept } = trial;
     const { serviceBoot } = kept;
@@ -231,6 +234,7 @@ export class Exercise {
     this.#cut?.ending.abort();
     await this.#cut?.over;
     this.#cut = undefined;
+    return !signal.aborted;
   }
 
   /** Before anybody hears that the host is ready: so the revocation surely comes while it is cut off. */
@@ -285,9 +289,9 @@ export class Exercise {
     );
   }
 
-  #keepAtOnce(): void {
+  #keepAfterwards(): void {
     try {
-      if (this.#trial) this.#keep();
+      if (!this.#isOver) this.#keep();
     } catch (error) {
       this.#fail(error);
     }

@@ -83,7 +83,7 @@ function readTrial(raw: JsonObject): KeptTrial {
     hash: big(raw['hash'], 'trial.hash'),
     moments: Object.fromEntries(
       there.map((name) => [name, integer(moments[name], `trial.moments.${name}`)]),
-    ) as HostMoments,
+    ),
     ...(raw['serviceBoot'] === undefined
       ? {}
       : { serviceBoot: string(raw['serviceBoot'], 'trial.serviceBoot') }),

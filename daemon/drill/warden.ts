@@ -1,7 +1,6 @@
 // Follows the orders of drills: decides whether this host takes part, begins one exercise at a time, and ends it with its order,
 // at its time, or with this server. It runs beside what is served: whatever goes wrong in here becomes a statement or a line
 // of the log, and nobody waits for it. An order counts only while the namespace `drill` verifies and is served here.
-import type { Clock } from '../../client/clock.ts';
 import { isLapseError } from '../../manifest/errors.ts';
 import { parseFileName } from '../../manifest/names.ts';
 import type { FileName } from '../../manifest/names.ts';
@@ -166,7 +165,7 @@ export class Warden {
     const refusal = order && (await this.#refusal(order));
     const isResumed = left !== undefined && refusal === undefined;
     const isClear = isResumed || (await this.#sweep());
-    if (!order || signal.aborted) return;
+    if (!order) return;
     const code = refusal ?? (isClear ? undefined : 'drill-busy');
     if (code === undefined) await this.#exercise(order, file, left, signal);
     else this.#refuse(order, code);
@@ -187,6 +186,7 @@ export class Warden {
     left: KeptDrill | undefined,
     signal: AbortSignal,
   ): Promise<void> {
+    if (signal.aborted) return;
     const { stage, prober, clock, random, strike, kept, log } = this.#parts;
     const ms = Math.min(order.until - clock.now(), DRILL_LIMITS.seconds * 1000);
     const answeringSince = this.#answeringSince ?? clock.monotonic();

@@ -488,6 +488,23 @@ describe('what is in effect is told', () => {
     expect(last()).toEqual({ pending: [], unserved: [], withdrawn: nothing });
   });
 
+  test('when: refused first, then forgotten by the kernel, then free', async () => {
+    await serve();
+    kernel = () => {
+      clock.advance(1);
+      return Promise.resolve();
+    };
+    const since = clock.monotonic();
+    const pushed = { at: 5, boot: 'b' };
+    await serving.apply({ ...realm([secret({ tombstone: true })]), pushed });
+    const { arrival, moments, zeroedAt, table } = said.at(-1)!;
+    // The table, then the pages and the name.
+    expect([moments.deniedAt - since, moments.effectAt - since]).toEqual([1_000_000n, 3_000_000n]);
+    expect([zeroedAt, arrival.pushed, table.files]).toEqual([moments.effectAt, pushed, []]);
+    await serving.register(registered('api')[0]!);
+    expect(said.at(-1)!.zeroedAt).toBeUndefined();
+  });
+
   test('what could not be loaded, or may not be', async () => {
     unloaded.set(path('payments/db@1'), new ManifestError('hash-mismatch', 'x'));
     await serving.apply(realm([secret()]));
