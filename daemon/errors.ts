@@ -40,6 +40,10 @@ export type DaemonCode =
   | 'clock-ahead'
   /** The fleet no longer lists this host, or not yet. */
   | 'host-unlisted'
+  /** Why this host takes no part in a drill. */
+  | 'drill-off'
+  | 'drill-cap'
+  | 'drill-busy'
   /** A drill's probe cannot be started or ended, or what it says makes no sense. */
   | 'probe-failed';
 

@@ -81,9 +81,7 @@ function readTrial(raw: JsonObject): KeptTrial {
     number: integer(raw['number'], 'trial.number', 1),
     version: integer(raw['version'], 'trial.version', 1),
     hash: big(raw['hash'], 'trial.hash'),
-    moments: Object.fromEntries(
-      there.map((name) => [name, integer(moments[name], `trial.moments.${name}`)]),
-    ),
+    moments: Object.fromEntries(there.map((name) => [name, integer(moments[name], `trial.moments.${name}`)])),
     ...(raw['serviceBoot'] === undefined
       ? {}
       : { serviceBoot: string(raw['serviceBoot'], 'trial.serviceBoot') }),

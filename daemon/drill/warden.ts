@@ -9,6 +9,7 @@ import type { DrillOrder } from '../../manifest/realm/drill/order.ts';
 import type { DrillStatement } from '../../manifest/realm/drill/statement.ts';
 import { currentRole } from '../../manifest/tuf/trusted-set.ts';
 import type { DrillConfig } from '../config.ts';
+import type { DaemonCode } from '../errors.ts';
 import type { HostSigner } from '../host/identity.ts';
 import type { Log } from '../log.ts';
 import { bootId } from '../runtime/state-file.ts';
@@ -39,7 +40,7 @@ export interface DrillStatus {
 }
 
 /** Why this host takes no part, or no more. */
-type Refusal = 'drill-off' | 'drill-cap' | 'drill-busy' | 'probe-failed';
+type Refusal = Extract<DaemonCode, 'drill-off' | 'drill-cap' | 'drill-busy' | 'probe-failed'>;
 
 interface Running {
   readonly id: string;

@@ -42,6 +42,7 @@ export interface Status extends DaemonStatus {
   /** By namespace. */
   readonly leases: Readonly<Record<string, LeaseStatus>>;
   readonly receipts: { readonly pending: number; readonly lastError: string | null };
+  readonly drill: { readonly state: string; readonly id?: string; readonly trialsToday: number };
   readonly alarms: readonly Problem[];
   readonly problems: readonly Problem[];
   readonly workloads: readonly { readonly id: string; readonly workload: string }[];

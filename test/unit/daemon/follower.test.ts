@@ -379,6 +379,69 @@ describe('a lease runs out', () => {
   });
 });
 
+describe('cut off from one namespace', () => {
+  const PAYMENTS = parseNamespace('payments');
+  let over: AbortController;
+  const cutOff = (): Promise<void> => {
+    over = new AbortController();
+    return follower.cutOff(PAYMENTS, 100_000, over.signal);
+  };
+
+  beforeEach(async () => {
+    service.put(service.realm.delegate('billing'));
+    push('1', service.put(await service.realm.put('billing', 'invoice')));
+    await calm();
+    await vi.waitFor(() => expect(end('billing')).toBeGreaterThan(0));
+  });
+
+  test('nothing of it is heard and its lease is not renewed; others go on; it ends by itself, and all is heard', async () => {
+    let isOver = false;
+    void cutOff().then(() => (isOver = true));
+    await calm();
+    const before = end();
+    push('2', await put());
+    await vi.waitFor(() => expect([...arrival.entitlement.failing]).toEqual(['payments']));
+    expect([...arrival.entitlement.secrets.keys()]).toEqual(['billing']);
+    await pass(70_000);
+    await vi.waitFor(() => expect(end('billing')).toBeGreaterThan(before));
+    expect([end(), isOver]).toEqual([before, false]);
+    await pass(30_000);
+    await vi.waitFor(() => expect(end()).toBe(clock.boot() + 60_000));
+    expect([isOver, [...arrival.entitlement.secrets.keys()].sort()]).toEqual([true, ['billing', 'payments']]);
+  });
+
+  test('a renewal that was under way when the cut began does not renew it', async () => {
+    const { promise, resolve } = Promise.withResolvers<undefined>();
+    let isAsked = false;
+    service.gate = (file) => {
+      isAsked ||= file === 'echo';
+      return file === 'echo' ? promise : Promise.resolve();
+    };
+    clock.advance(40_000);
+    await vi.waitFor(() => expect(isAsked).toBe(true));
+    const before = end();
+    const cut = cutOff();
+    service.gate = () => Promise.resolve();
+    resolve(undefined);
+    await vi.waitFor(() => expect(end('billing')).toBeGreaterThan(before));
+    expect(end()).toBe(before);
+    over.abort();
+    await cut;
+  });
+
+  test('a host that is removed meanwhile serves nothing all the same', async () => {
+    const cut = cutOff();
+    push('2', service.put(await service.realm.remove('web-1')));
+    await vi.waitFor(() => expect(arrival.entitlement.refusal).toBeDefined());
+    expect([arrival.entitlement.refusal?.code, [...arrival.entitlement.failing]]).toEqual([
+      'host-removed',
+      [],
+    ]);
+    over.abort();
+    await cut;
+  });
+});
+
 test('a wall clock that jumps changes no lease that is held', async () => {
   for (const jump of [3_600_000, -7_200_000]) {
     const before = end();
