@@ -226,7 +226,13 @@ describe('an order ends', () => {
   test.for<[string, () => Promise<void>]>([
     ['when it is taken back', () => note({ canaries: [1] })],
     ['when its namespace is gone', () => note({ order: standing, isServed: false })],
-    ['at its time', () => Promise.resolve(clock.advance(600_000))],
+    [
+      'at its time',
+      () => {
+        clock.advance(600_000);
+        return settled();
+      },
+    ],
     ['with this server', () => warden.end()],
   ])('%s: so does the probe, and nothing more is said', async ([, end]) => {
     await end();
