@@ -11,7 +11,8 @@ import { DaemonError } from '../errors.ts';
 import type { RegisteredWorkload } from '../identity/workloads.ts';
 import type { InEffect } from '../serving.ts';
 import type { ServedFile, Table } from '../table.ts';
-import type { KeptDrill, Named } from './kept.ts';
+import type { KeptDrill } from './kept.ts';
+import type { WaySeen } from './page.ts';
 import type { Prober, RunningProbe } from './prober.ts';
 import { drawStrike } from './strike.ts';
 import type { Strike } from './strike.ts';
@@ -24,6 +25,14 @@ export const REGISTRATION = 'lapse-drill';
 const LATE_MS = 2000;
 /** How much longer than it needs a cut may last at most, and how long the probe may take to count, in milliseconds. */
 const SLACK_MS = 1000;
+/** How often what the probe saw is looked at. */
+const TRY_MS = 5;
+
+/** The canary's version that bears its name, and since when it is in effect; nanoseconds of CLOCK_MONOTONIC. */
+interface Named {
+  readonly version: number;
+  readonly since: bigint;
+}
 
 /** What the daemon lends to a drill. */
 export interface Stage {
@@ -81,7 +90,6 @@ export class Exercise {
     this.#order = order;
     this.#parts = parts;
     this.#trials = left?.trials ?? 0;
-    this.#named = left?.named;
     // What a partition had cut off is heard of by now.
     if (left?.trial && order.kind !== 'partition') this.#trial = new Trial(left.trial);
   }
@@ -194,7 +202,7 @@ export class Exercise {
         continue;
       }
       const meanwhile = AbortSignal.any([signal, naming]);
-      const hash = await probe.untilShown(named.since, meanwhile);
+      const hash = await this.#untilRead(probe, named, meanwhile);
       if (hash === undefined) continue;
       this.#trials += 1;
       const isArmed = await probe.arm(this.#trials, hash, meanwhile);
@@ -206,6 +214,21 @@ export class Exercise {
       return trial;
     }
     return undefined;
+  }
+
+  /**
+   * The hash of the value that every way has read since the version was in effect; undefined when the signal came first. What
+   * was read before may have been another one's.
+   */
+  async #untilRead(probe: RunningProbe, { since }: Named, signal: AbortSignal): Promise<bigint | undefined> {
+    for (;;) {
+      const hash = await probe.untilShown(0n, signal);
+      if (hash === undefined) return undefined;
+      const isRead = ({ current }: WaySeen): boolean =>
+        current?.hash === hash && current.lastRead.start >= since;
+      if (Object.values(probe.snapshot()).every(isRead)) return hash;
+      await this.#parts.clock.sleep(TRY_MS, signal);
+    }
   }
 
   /** Until it was said what became of it; false when the signal came first. */
@@ -220,6 +243,7 @@ export class Exercise {
     await Promise.race([trial.untilSigned(), clock.sleep(SLACK_MS, signal)]);
     const inTime = AbortSignal.any([signal, clock.deadline(SLACK_MS)]);
     const isCounted = await probe.untilCounted(inTime);
+    await this.#untilTried(probe, inTime);
     if (signal.aborted) return false;
     if (!isCounted) throw new DaemonError('probe-failed', 'the probe does not count any more');
     const { version, hash, moments, kept } = trial;
@@ -237,6 +261,13 @@ export class Exercise {
     return !signal.aborted;
   }
 
+  /** Every way has tried since the effect, which a busy machine may have kept it from: or nothing late could have been noticed. */
+  async #untilTried(probe: RunningProbe, signal: AbortSignal): Promise<void> {
+    const isTried = (): boolean =>
+      Object.values(probe.snapshot()).every(({ attemptsAfter }) => attemptsAfter > 0);
+    while (!signal.aborted && !isTried()) await this.#parts.clock.sleep(TRY_MS, signal);
+  }
+
   /** Before anybody hears that the host is ready: so the revocation surely comes while it is cut off. */
   #cutOff(trial: Trial, signal: AbortSignal): void {
     const { stage, clock } = this.#parts;
@@ -244,7 +275,7 @@ export class Exercise {
     const at = clock.monotonic();
     const leftMs = Math.max(0, stage.leaseEnd(DRILL) - clock.boot());
     const leaseEnd = at + BigInt(Math.round(leftMs * 1e6));
-    const most = leftMs + LATE_MS + this.#order.settleMs + 3 * SLACK_MS;
+    const most = Math.ceil(leftMs) + LATE_MS + this.#order.settleMs + 3 * SLACK_MS;
     const over = stage.cutOff(DRILL, most, AbortSignal.any([signal, ending.signal]));
     over.catch((error: unknown) => this.#fail(error));
     this.#cut = { ending, over };
@@ -257,7 +288,7 @@ export class Exercise {
     const { clock } = this.#parts;
     const leaseEnd = BigInt(trial.moments.leaseEnd ?? 0) * 1000n;
     const leftMs = Math.max(0, Number(leaseEnd - clock.monotonic()) / 1e6);
-    const inTime = AbortSignal.any([signal, clock.deadline(leftMs + LATE_MS)]);
+    const inTime = AbortSignal.any([signal, clock.deadline(Math.ceil(leftMs) + LATE_MS)]);
     await this.#running().untilRefused(leaseEnd, inTime);
   }
 
@@ -301,7 +332,6 @@ export class Exercise {
     this.#parts.keep({
       order: this.#order.id,
       trials: this.#trials,
-      ...(this.#named && { named: this.#named }),
       ...(this.#trial && { trial: this.#trial.kept }),
     });
   }

@@ -9,12 +9,6 @@ import type { StateFile } from '../runtime/state-file.ts';
 
 export type HostMoments = Readonly<Partial<Record<HostMoment, number>>>;
 
-/** The canary's version that bears its name, and since when; nanoseconds of CLOCK_MONOTONIC. */
-export interface Named {
-  readonly version: number;
-  readonly since: bigint;
-}
-
 /** A trial whose version every way has read. */
 export interface KeptTrial {
   readonly number: number;
@@ -30,7 +24,6 @@ export interface KeptDrill {
   readonly order: string;
   /** How many were begun. */
   readonly trials: number;
-  readonly named?: Named;
   readonly trial?: KeptTrial;
 }
 
@@ -52,11 +45,10 @@ export class KeptDrills {
   }
 }
 
-function drillJson({ order, trials, named, trial }: KeptDrill): JsonObject {
+function drillJson({ order, trials, trial }: KeptDrill): JsonObject {
   return {
     order,
     trials,
-    ...(named && { named: { version: named.version, since: String(named.since) } }),
     ...(trial && { trial: { ...trial, hash: String(trial.hash), moments: { ...trial.moments } } }),
   };
 }
@@ -65,13 +57,8 @@ function readDrill(raw: JsonObject): KeptDrill {
   return {
     order: hex(raw['order'], 'order', 16),
     trials: integer(raw['trials'], 'trials'),
-    ...(raw['named'] === undefined ? {} : { named: readNamed(object(raw['named'], 'named')) }),
     ...(raw['trial'] === undefined ? {} : { trial: readTrial(object(raw['trial'], 'trial')) }),
   };
-}
-
-function readNamed(raw: JsonObject): Named {
-  return { version: integer(raw['version'], 'named.version', 1), since: big(raw['since'], 'named.since') };
 }
 
 function readTrial(raw: JsonObject): KeptTrial {

@@ -205,15 +205,15 @@ export class Warden {
     if (this.#latest) exercise.note(this.#latest.effect, this.#latest.signed);
     log.info(`a drill ${left ? 'goes on' : 'begins'}: ${order.kind} ${order.id}`);
     try {
-      await exercise.run(AbortSignal.any([signal, clock.deadline(ms)]));
+      await exercise.run(AbortSignal.any([signal, clock.deadline(Math.max(0, Math.ceil(ms)))]));
     } catch (error) {
       this.#tell(error);
       this.#refuse(order, 'probe-failed');
     }
-    this.#running = undefined;
     if (this.#isLeaving) return;
     await exercise.close().catch((error: unknown) => this.#tell(error));
     kept.write(undefined);
+    this.#running = undefined;
     log.info(`a drill ended: ${order.id}`);
   }
 

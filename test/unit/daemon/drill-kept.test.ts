@@ -18,7 +18,6 @@ const unreadable = expect.objectContaining({ code: 'runtime-unreadable' }) as Er
 const drill: KeptDrill = {
   order: 'd1'.repeat(16),
   trials: 3,
-  named: { version: 7, since: 2n ** 60n + 1n },
   trial: {
     ...{ number: 3, version: 7, hash: 2n ** 64n - 1n, serviceBoot: 'b' },
     moments: { struck: 5, invalidated: 6 },

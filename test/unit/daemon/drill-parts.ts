@@ -24,13 +24,16 @@ export class FakeProbe implements RunningProbe {
   /** Whether every way has read what is shown. */
   isReading = true;
   isStopped = false;
+  /** When every way began its last read. */
+  lastRead = 2n ** 62n;
   readonly armed: number[] = [];
   readonly effects: bigint[] = [];
   onStop: () => void = () => undefined;
 
   snapshot(): ReturnType<RunningProbe['snapshot']> {
     const span = { start: 1000n, end: 2000n };
-    const current = { hash: 7n, attempts: 12, reads: 10, firstRead: span, lastRead: span, refused: span };
+    const lastRead = { start: this.lastRead, end: this.lastRead };
+    const current = { hash: 7n, attempts: 12, reads: 10, firstRead: span, lastRead, refused: span };
     const way: WaySeen = {
       ...{ trial: 1, effect: this.effects.at(-1) ?? 0n, late: 0, attemptsAfter: 2 },
       ...{ isRefused: true, lastRefused: 3000n, errno: 2, current },

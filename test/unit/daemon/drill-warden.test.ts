@@ -136,6 +136,17 @@ describe('a trial', () => {
     expect(words()).toEqual(['armed 1', 'observed 1', 'armed 2']);
   });
 
+  test('armed only by reads since that version is in effect: earlier ones may be of another', async () => {
+    await note({ order: standing });
+    prober.started[0]!.lastRead = clock.monotonic() - 1n;
+    await note({ order: standing, canaries: [1] });
+    await pass(100);
+    expect(words()).toEqual([]);
+    prober.started[0]!.lastRead = clock.monotonic();
+    await pass(100);
+    expect(words()).toEqual(['armed 1']);
+  });
+
   test('a version that goes before every way has read it is none', async () => {
     prober.next = () => Object.assign(new FakeProbe(), { isReading: false });
     await note({ order: standing, canaries: [1] });
