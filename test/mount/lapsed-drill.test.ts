@@ -21,7 +21,7 @@ let version = 0;
 beforeAll(async () => {
   machine = await RealmMachine.start({ lease: LEASE_S, namespaces: { payments: {}, drill: {} } });
   await machine.put('payments/db', 'of payments');
-  await machine.startLapsed({ drill: 'crash', dead_after: '500ms' }).catch((cause: unknown) => {
+  await machine.startLapsed({ drill: 'crash', dead_after: '60s' }).catch((cause: unknown) => {
     throw new Error(machine.lapsed.log, { cause });
   });
 }, 60_000);
@@ -106,11 +106,11 @@ describe('a revocation', () => {
       const observed = await said(order, 'observed');
       expectNoneLate(observed);
       const { pushed, ...own } = observed.moments;
-      const order_ = HOST_MOMENTS.filter((name) => name in own).map((name) => own[name as keyof typeof own]);
+      const inOrder = HOST_MOMENTS.filter((name) => name in own).map((name) => own[name as keyof typeof own]);
       expect(Object.keys(own).sort()).toEqual(
         ['received', 'verified', 'denied', 'invalidated', 'zeroed', 'receiptSigned'].sort(),
       );
-      expect(order_).toEqual(order_.toSorted((a, b) => Number(a) - Number(b)));
+      expect(inOrder).toEqual(inOrder.toSorted((a, b) => Number(a) - Number(b)));
       // One kernel, so one clock.
       expect(observed.serviceBoot).toBe(armed.boot);
       expect(pushed).toBeLessThanOrEqual(own.received ?? 0);
