@@ -91,6 +91,7 @@ export interface DrillRecord {
   /** Milliseconds since the epoch. */
   readonly startedAt: number;
   readonly endedAt: number;
+  /** How many trials came before those that are told here. */
   readonly warmUp: number;
   readonly leaseSeconds: number;
   /** What it was measured with: versions of lapse, node, the kernel; how many CPUs. */
@@ -117,7 +118,8 @@ export interface Bound {
   /** In words: `fails closed within the lease`. */
   readonly text: string;
   readonly promisedMs: number;
-  readonly metMs: number;
+  /** Absent where nothing was measured. */
+  readonly metMs?: number;
   readonly met: boolean;
 }
 
@@ -137,7 +139,8 @@ export interface DrillSummary {
   /** How many attempts after the effect would have been noticed. */
   readonly attemptsAfter: number;
   readonly bound: Bound;
-  readonly slo: readonly { readonly text: string; readonly met: boolean; readonly valueMs: number }[];
+  /** Without a value where nothing was measured. */
+  readonly slo: readonly { readonly text: string; readonly met: boolean; readonly valueMs?: number }[];
   readonly pass: boolean;
   /** sha256 of the canonical JSON of the record: what the figures were computed from. */
   readonly recordSha256: string;
