@@ -17,6 +17,13 @@ export function fixed(ms: number): string {
   return ms < 9_999.995 ? ms.toFixed(2) : ms.toFixed(0);
 }
 
+/** Numbers of one column: all with as many digits behind the point as its greatest one deserves. */
+export function aligned(values: readonly number[]): readonly string[] {
+  const most = Math.max(...values);
+  const digits = most < 99.995 ? 2 : most < 999.95 ? 1 : 0;
+  return values.map((value) => grouped(value.toFixed(digits)));
+}
+
 /** `1 host`, `1,000 hosts`. */
 export function counted(count: number, one: string, many = `${one}s`): string {
   return `${grouped(String(count))} ${count === 1 ? one : many}`;

@@ -28,6 +28,5 @@ export function wellFormed(text: string, empty: readonly string[] = []): void {
 function escaped(text: string): void {
   const bare = /&(?!(?:amp|lt|gt|quot|#39);)/.exec(text);
   if (bare) throw new Error(`a bare &: ${text.slice(bare.index, bare.index + 40)}`);
-  // eslint-disable-next-line no-control-regex
   if (/[\0-\x08\x0b\x0c\x0e-\x1f]/.test(text)) throw new Error('a control character');
 }
