@@ -26,7 +26,7 @@ export function auditors(summary: DrillSummary, record: DrillRecord, isWhole: bo
 function measured({ kind }: DrillSummary, { warmUp, leaseSeconds }: DrillRecord): readonly string[] {
   return [
     `Each trial published a canary: a random value that protects nothing. When a probe on every host had read it in four ways ` +
-      `(by opening its name, through a descriptor that it held open, through a private mapping, and whenever inotify told it to), ` +
+      `(by opening its name, through a descriptor that it held open, through a private mapping, and whenever inotify spoke, at the latest every 10 ms), ` +
       `the operator's command ${TAKEN_BACK[kind]}. ` +
       (warmUp > 0
         ? `Before these trials, ${warmUp} others were made to warm up; they are not in any figure.`

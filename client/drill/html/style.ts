@@ -92,7 +92,8 @@ caption { text-align: left; font-weight: 600; padding: 0 0 0.4rem; }
 caption small { font-weight: 400; margin-left: 0.75rem; }
 th, td { padding: 0.3rem 0.6rem; text-align: right; border-top: 1px solid var(--line); white-space: nowrap; }
 th { font-weight: 400; }
-thead th[colspan] { text-align: center; }
+thead td { border-top: 0; }
+thead th[colspan] { text-align: center; padding-bottom: 0; }
 thead th { color: var(--muted); vertical-align: bottom; border-top: 0; white-space: normal; }
 th[scope=row], th:first-child, td:first-child, .word { text-align: left; }
 tr > :first-child { padding-left: 0; }
