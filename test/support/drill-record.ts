@@ -59,7 +59,12 @@ function hostTrial(
   random: Random,
 ): HostTrial {
   const isSlow = kind === 'partition' || kind === 'crash';
-  const wait = kind === 'partition' ? leaseSeconds * 1e6 - 40_000 : kind === 'crash' ? Math.round(900_000 * random()) : 0;
+  const wait =
+    kind === 'partition'
+      ? leaseSeconds * 1e6 - 40_000
+      : kind === 'crash'
+        ? Math.round(900_000 * random())
+        : 0;
   const pushed = committed + step(random, 320);
   const received = pushed + wait + n * 180 + step(random, random() < 0.02 ? 9000 : 700);
   const verified = received + step(random, 1300);

@@ -32,6 +32,7 @@ interface Dot {
 interface Strip {
   readonly host: HostName;
   readonly dots: readonly Dot[];
+  readonly min: number;
   readonly p50: number;
   readonly max: number;
 }
@@ -42,7 +43,7 @@ export function strips(summary: DrillSummary, record: DrillRecord): string {
   const ordered = all.filter((strip) => shown.includes(strip));
   const overall = summary.ms['zeroToLastRead'];
   if (ordered.length === 0 || !overall) return '';
-  const least = Math.min(...ordered.flatMap(({ dots }) => dots.map(({ ms }) => ms)));
+  const least = Math.min(...ordered.map((strip) => strip.min));
   const scale = positionScale(least, overall.max, ROOM);
   const bottom = TOP + ordered.length * ROW;
   const p50 = aligned(ordered.map((strip) => strip.p50));
@@ -84,7 +85,7 @@ function stripsOf({ trials }: DrillRecord): readonly Strip[] {
   });
   return [...byHost].map(([host, dots]) => {
     const values = Float64Array.from(dots.map(({ ms }) => ms)).sort();
-    return { host, dots, p50: nearestRank(values, 500), max: values.at(-1) ?? 0 };
+    return { host, dots, min: values[0] ?? 0, p50: nearestRank(values, 500), max: values.at(-1) ?? 0 };
   });
 }
 
