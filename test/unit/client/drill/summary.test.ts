@@ -53,6 +53,12 @@ test('percentiles are values that were measured, by the nearest rank', () => {
   expect(ms['zeroToLastRead']).toEqual({ count: 1000, p50: 500, p90: 900, p99: 990, p999: 999, max: 1000 });
 });
 
+test('a rank between two values is the upper one: no share is claimed that was not reached', () => {
+  const trials = [70, 10, 60, 20, 50, 30, 40].map((ms, i) => trial(i + 1, [hostTrial(A, ms * 1000)]));
+  const { ms } = summarize(record(trials), []);
+  expect(ms['zeroToLastRead']).toEqual({ count: 7, p50: 40, p90: 70, p99: 70, p999: 70, max: 70 });
+});
+
 test('the last read of a trial is the latest of the four ways, and none where one is not known', () => {
   const uneven = hostTrial(A, 10_000, { ways: ways(way(10_000), { mapped: way(14_000), held: way(-3) }) });
   expect(summarize(record([trial(1, [uneven])]), []).ms['zeroToLastRead']?.max).toBe(14);
