@@ -32,6 +32,7 @@ export type ClientCode =
   | 'agent-refused'
   | 'signatures-missing'
   | 'root-file-malformed'
+  | 'drill-mismatch'
   | 'pending-unknown'
   | 'pending-mismatch'
   | 'lease-over'

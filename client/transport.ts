@@ -28,6 +28,8 @@ import type {
   StoredReceipt,
   StoredReceipts,
 } from '../manifest/realm/exchange.ts';
+import { KEPT_LIMITS, encodeReportPost, parseKeptReports } from '../manifest/realm/drill/kept-report.ts';
+import type { KeptReports } from '../manifest/realm/drill/kept-report.ts';
 import { encodeJoin } from '../manifest/realm/invite.ts';
 import type { JoinRequest } from '../manifest/realm/invite.ts';
 import {
@@ -78,6 +80,10 @@ export interface Transport {
   /** @throws ClientError service-conflict: a request with that invitation waits already */
   postJoin(request: JoinRequest): Promise<void>;
   joins(): Promise<readonly JoinRequest[]>;
+  /** Of a drill, signed. @throws ClientError service-conflict: one of that drill is kept already */
+  postDrill(jws: string): Promise<void>;
+  /** What came after number `after`. */
+  drills(after: number): Promise<KeptReports>;
 }
 
 /** Who speaks for a host: a fresh token for each request. */
@@ -186,6 +192,11 @@ export function httpTransport(service: ServiceAddress, clock: Clock, authorizer?
       await post('/v1/joins', encodeJoin(request));
     },
     joins: async () => parseJoins(await get('/v1/joins', JOINS * LIMITS.joinBytes)),
+    async postDrill(jws) {
+      await post('/v1/drills', encodeReportPost(jws));
+    },
+    drills: async (after) =>
+      parseKeptReports(await get(`/v1/drills?after=${after}`, KEPT_LIMITS.answerBytes)),
   };
 }
 

@@ -27,6 +27,7 @@ interface Part {
 }
 
 const QUOTE = 0x22;
+const PLUS = 0x2b;
 const COMMA = 0x2c;
 const MINUS = 0x2d;
 const DOT = 0x2e;
@@ -46,18 +47,34 @@ const FEW = 16;
 /** So many characters of a number are always a safe integer. */
 const SAFE_LENGTH = 15;
 
+/** What a document may have besides; nothing of it has a canonical form. */
+export interface Leeway {
+  /** Numbers with a fraction or an exponent. */
+  readonly fractions: boolean;
+  /** How many values. */
+  readonly values: number;
+}
+
+const NO_LEEWAY: Leeway = { fractions: false, values: LIMITS.jsonValues };
+
 /**
  * Of the root's member `wanted`, if it has one: where it stands, and its canonical form.
  * @throws ManifestError json-*; SyntaxError: no JSON
  */
 export function scanJson(text: string, wanted?: string): Span | undefined {
-  return new Scan(text, wanted).run();
+  return new Scan(text, wanted, NO_LEEWAY).run();
+}
+
+/** The same refusals, but for the leeway. @throws ManifestError json-*; SyntaxError: no JSON */
+export function checkJson(text: string, leeway: Leeway): void {
+  new Scan(text, undefined, leeway).run();
 }
 
 class Scan {
   readonly #text: string;
   readonly #wanted: string | undefined;
   readonly #hasEscapes: boolean;
+  readonly #leeway: Leeway;
   #found: Span | undefined;
   /** Whether the canonical form of what is walked over is asked for. */
   #isAsked = false;
@@ -68,9 +85,10 @@ class Scan {
   readonly #parts: Part[] = [];
   #count = 0;
 
-  constructor(text: string, wanted: string | undefined) {
+  constructor(text: string, wanted: string | undefined, leeway: Leeway) {
     this.#text = text;
     this.#wanted = wanted;
+    this.#leeway = leeway;
     this.#hasEscapes = text.includes('\\');
   }
 
@@ -144,8 +162,8 @@ class Scan {
     }
     if (isFirst) return true;
     if (code !== COMMA) throw new SyntaxError();
-    if (++this.#values > LIMITS.jsonValues) {
-      throw new ManifestError('json-too-many-values', `more than ${LIMITS.jsonValues} values`);
+    if (++this.#values > this.#leeway.values) {
+      throw new ManifestError('json-too-many-values', `more than ${this.#leeway.values} values`);
     }
     this.#at++;
     return true;
@@ -279,10 +297,20 @@ class Scan {
     while (isDigit(this.#text.charCodeAt(at))) at++;
     this.#at = at;
     if (isFraction(this.#text.charCodeAt(at)) && isDigit(this.#text.charCodeAt(at - 1))) {
-      throw new ManifestError('json-not-canonical', 'a number that is not written as an integer');
+      if (!this.#leeway.fractions)
+        throw new ManifestError('json-not-canonical', 'a number that is not written as an integer');
+      this.#fraction();
+      return;
     }
     const mayBeUnsafe = at - start > SAFE_LENGTH || this.#text.charCodeAt(start) === MINUS;
     if (this.#isAsked && mayBeUnsafe) checkNumber(Number(this.#text.slice(start, at)));
+  }
+
+  /** Past what may stand in a fraction and an exponent; JSON.parse knows where. */
+  #fraction(): void {
+    let code = this.#text.charCodeAt(this.#at);
+    while (isDigit(code) || isFraction(code) || code === PLUS || code === MINUS)
+      code = this.#text.charCodeAt(++this.#at);
   }
 
   /** Past white space. Returns whether there was any. */

@@ -40,6 +40,8 @@ export const LIMITS = {
   receiptBytes: 64 << 10,
   /** One statement of a drill. */
   statementBytes: 8 << 10,
+  /** A drill's signed report. */
+  reportBytes: 256 << 10,
   /** Versions that one receipt names; the others are counted. */
   withdrawnPerReceipt: 64,
   inviteBytes: 4 << 10,

@@ -44,6 +44,12 @@ export function integer(
   return value as number;
 }
 
+/** Any number but those that JSON has no word for. */
+export function number(value: Json | undefined, where: Where): number {
+  if (typeof value !== 'number' || !Number.isFinite(value)) throw malformed(where, 'a number');
+  return value;
+}
+
 /** Lower-case hexadecimal of exactly `bytes` bytes, or of any number of them. */
 export function hex(value: Json | undefined, where: Where, bytes?: number): string {
   const text = string(value, where);

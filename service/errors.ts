@@ -21,6 +21,7 @@ export type ServiceCode =
   | 'token-replayed'
   | 'tokens-exhausted'
   | 'join-exists'
+  | 'drill-exists'
   | 'pending-full'
   | 'pending-superseded'
   | 'signature-refused'
@@ -68,6 +69,7 @@ const STATUS: Readonly<Partial<Record<ServiceCode | ManifestCode, number>>> = {
   conflict: 409,
   'realm-exists': 409,
   'join-exists': 409,
+  'drill-exists': 409,
   'pending-superseded': 409,
   'json-too-large': 413,
   'body-too-large': 413,

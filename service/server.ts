@@ -6,6 +6,7 @@ import type { FastifyInstance, FastifyReply, FastifyRequest, FastifyServerOption
 import { EXCHANGE_LIMITS } from '../manifest/realm/exchange.ts';
 import type { Authentication } from './authentication.ts';
 import type { Clock } from './clock.ts';
+import type { DrillShelf } from './drills.ts';
 import { ServiceError, answerTo } from './errors.ts';
 import type { FanOut } from './fan-out.ts';
 import type { JoinDesk } from './joins.ts';
@@ -14,6 +15,7 @@ import type { MemberList } from './members.ts';
 import type { PendingDesk } from './pending.ts';
 import type { ReceiptBook } from './receipts.ts';
 import type { Repository } from './repository.ts';
+import { drillRoutes } from './routes/drills.ts';
 import { echoRoute } from './routes/echo.ts';
 import { eventsRoute } from './routes/events.ts';
 import { joinRoutes } from './routes/joins.ts';
@@ -48,13 +50,14 @@ export interface ServerParts {
   readonly book: ReceiptBook;
   readonly desk: JoinDesk;
   readonly pending: PendingDesk;
+  readonly shelf: DrillShelf;
   readonly clock: Clock;
   readonly log: Log;
 }
 
 /** Plain HTTP without `tls`. */
 export function makeServer(parts: ServerParts, tls: TlsIdentity | undefined): FastifyInstance {
-  const { repository, authentication, fanOut, desk, pending, clock, log } = parts;
+  const { repository, authentication, fanOut, desk, pending, shelf, clock, log } = parts;
   const { headersTimeout, maxHeaderSize, maxParamLength, connections, ...timeouts } = HTTP_LIMITS;
   const refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply): void => {
     const { status, body } = answerTo(error);
@@ -100,6 +103,7 @@ export function makeServer(parts: ServerParts, tls: TlsIdentity | undefined): Fa
   eventsRoute(app, repository, authentication, fanOut);
   receiptRoutes(app, parts);
   joinRoutes(app, desk, log);
+  drillRoutes(app, shelf, log);
   return app;
 }
 

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { FastifyInstance } from 'fastify';
 import { Authentication } from './authentication.ts';
 import type { Clock } from './clock.ts';
+import { DrillShelf } from './drills.ts';
 import { ServiceError } from './errors.ts';
 import { FanOut } from './fan-out.ts';
 import type { FanOutLimits, NewsSource } from './fan-out.ts';
@@ -67,7 +68,8 @@ export async function startService(options: ServiceOptions): Promise<RunningServ
   const book = new ReceiptBook(inbox, clock);
   const desk = new JoinDesk(inbox, members, clock);
   const pending = new PendingDesk(inbox, repository, clock);
-  const parts = { repository, members, authentication, fanOut, book, desk, pending, clock, log };
+  const shelf = new DrillShelf(inbox, repository, clock);
+  const parts = { repository, members, authentication, fanOut, book, desk, pending, shelf, clock, log };
   const server = makeServer(parts, tls);
   opened.defer(() => closeServer(server, clock));
   opened.use(book);

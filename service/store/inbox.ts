@@ -1,7 +1,8 @@
-// What comes in and is no part of the realm: receipts of hosts, requests to join, and changes that wait for signatures. A
-// small database of its own beside the store (`database.ts` says how it is opened), so that neither waits for the other.
+// What comes in and is no part of the realm: receipts of hosts, requests to join, changes that wait for signatures, and
+// reports of drills. A small database of its own beside the store (`database.ts` says how it is opened), so that neither waits for the other.
 import type { DatabaseSync, StatementSync } from 'node:sqlite';
 import type { StoredReceipt } from '../../manifest/realm/exchange.ts';
+import type { KeptReport } from '../../manifest/realm/drill/kept-report.ts';
 import { openDatabase, settle, transaction } from './database.ts';
 
 const SCHEMA_VERSION = 3;
@@ -10,6 +11,8 @@ const SCHEMA = `
   CREATE INDEX receipt_of_host ON receipt (host, kind, id);
   CREATE TABLE request (id TEXT PRIMARY KEY, name TEXT NOT NULL, keys TEXT NOT NULL, body TEXT NOT NULL, at INTEGER NOT NULL) STRICT;
   CREATE TABLE pending (id TEXT PRIMARY KEY, role TEXT NOT NULL, at INTEGER NOT NULL, summary TEXT NOT NULL, body BLOB NOT NULL) STRICT;
+  CREATE TABLE drill (id INTEGER PRIMARY KEY AUTOINCREMENT, drill TEXT NOT NULL UNIQUE, ended INTEGER NOT NULL, at INTEGER NOT NULL, jws TEXT NOT NULL) STRICT;
+  CREATE INDEX drill_by_end ON drill (ended, id);
 `;
 
 /** Receipts that are kept of one host, and as many statements of drills: neither takes the place of the other. */
@@ -38,6 +41,14 @@ export interface StoredPending {
   readonly body: Uint8Array;
 }
 
+/** A drill's report: of which drill, and when that ended and the report came; milliseconds since the epoch. */
+export interface StoredDrill {
+  readonly drill: string;
+  readonly ended: number;
+  readonly at: number;
+  readonly jws: string;
+}
+
 /** How many changes may wait, how many of one role, and how many bytes of one role. */
 export interface PendingRoom {
   readonly most: number;
@@ -60,7 +71,13 @@ type Statement =
   | 'count'
   | 'waiting'
   | 'proposal'
-  | 'forget';
+  | 'forget'
+  | 'keep'
+  | 'known'
+  | 'room'
+  | 'shed'
+  | 'kept'
+  | 'lastKept';
 type Sql = Readonly<Record<Statement, StatementSync>>;
 
 /** Each method is durable when its promise resolves. @throws ServiceError store-failed */
@@ -80,7 +97,7 @@ export class Inbox {
         'DELETE FROM receipt WHERE host = :host AND kind = :kind AND id <= (SELECT id FROM receipt WHERE host = :host AND kind = :kind ORDER BY id DESC LIMIT 1 OFFSET :kept)',
       ),
       after: db.prepare('SELECT id, host, jws, at FROM receipt WHERE id > ? ORDER BY id LIMIT ?'),
-      last: db.prepare('SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence'),
+      last: db.prepare("SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence WHERE name = 'receipt'"),
       ask: db.prepare(
         'INSERT OR IGNORE INTO request (id, name, keys, body, at) VALUES (:id, :name, :keys, :body, :at)',
       ),
@@ -100,6 +117,14 @@ export class Inbox {
       waiting: db.prepare('SELECT summary FROM pending ORDER BY at, rowid'),
       proposal: db.prepare('SELECT id, role, at, summary, body FROM pending WHERE id = ?'),
       forget: db.prepare('DELETE FROM pending WHERE id = ?'),
+      keep: db.prepare('INSERT INTO drill (drill, ended, at, jws) VALUES (:drill, :ended, :at, :jws)'),
+      known: db.prepare('SELECT 1 FROM drill WHERE drill = ?'),
+      room: db.prepare('SELECT count(*) AS count, min(ended) AS oldest FROM drill'),
+      shed: db.prepare(
+        'DELETE FROM drill WHERE id IN (SELECT id FROM drill ORDER BY ended DESC, id DESC LIMIT -1 OFFSET ?)',
+      ),
+      kept: db.prepare('SELECT id, jws, at FROM drill WHERE id > ? ORDER BY id LIMIT ?'),
+      lastKept: db.prepare("SELECT coalesce(max(seq), 0) AS last FROM sqlite_sequence WHERE name = 'drill'"),
     };
   }
 
@@ -116,16 +141,7 @@ export class Inbox {
 
   /** At most `most`, and no more once they hold `bytes`. */
   receiptsAfter(id: number, most: number, bytes: number): Promise<readonly StoredReceipt[]> {
-    return settle(() => {
-      const receipts: StoredReceipt[] = [];
-      for (const row of this.#sql.after.iterate(id, most)) {
-        const receipt = row as unknown as StoredReceipt;
-        receipts.push(receipt);
-        bytes -= receipt.jws.length;
-        if (bytes <= 0) break;
-      }
-      return receipts;
-    });
+    return settle(() => page(this.#sql.after, id, most, bytes) as readonly StoredReceipt[]);
   }
 
   /** The highest id that was ever given; 0 for none. */
@@ -185,7 +201,42 @@ export class Inbox {
     return settle(() => transaction(this.#db, () => ids.forEach((id) => this.#sql.forget.run(id))));
   }
 
+  /** Keeps it, if it is of a drill that is not known and one of the `most` that ended last. */
+  putDrill(report: StoredDrill, most: number): Promise<'kept' | 'known' | 'old'> {
+    return settle(() =>
+      transaction(this.#db, () => {
+        if (this.#sql.known.get(report.drill)) return 'known';
+        const { count, oldest } = this.#sql.room.get() as { count: number; oldest: number | null };
+        if (count >= most && report.ended <= (oldest ?? 0)) return 'old';
+        this.#sql.keep.run({ ...report });
+        this.#sql.shed.run(most);
+        return 'kept';
+      }),
+    );
+  }
+
+  /** At most `most`, and no more once they hold `bytes`. */
+  drillsAfter(id: number, most: number, bytes: number): Promise<readonly KeptReport[]> {
+    return settle(() => page(this.#sql.kept, id, most, bytes) as readonly KeptReport[]);
+  }
+
+  /** The highest id that was ever given; 0 for none. */
+  lastDrill(): Promise<number> {
+    return settle(() => Number(this.#sql.lastKept.get()?.['last']));
+  }
+
   close(): Promise<void> {
     return settle(() => this.#db.close());
   }
+}
+
+/** Rows after an id, at most `most`, and no more once they hold `bytes`. */
+function page(rows: StatementSync, id: number, most: number, bytes: number): readonly unknown[] {
+  const found: unknown[] = [];
+  for (const row of rows.iterate(id, most)) {
+    found.push(row);
+    bytes -= String(row['jws']).length;
+    if (bytes <= 0) break;
+  }
+  return found;
 }

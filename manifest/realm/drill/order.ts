@@ -113,7 +113,8 @@ function readCrash(value: Json | undefined): CrashOrder {
   };
 }
 
-function oneOf<T extends string>(value: Json | undefined, known: readonly T[], where: string): T {
+/** @throws ManifestError drill-refused */
+export function oneOf<T extends string>(value: Json | undefined, known: readonly T[], where: string): T {
   const found = known.find((each) => each === value);
   if (found !== undefined) return found;
   throw new ManifestError('drill-refused', `${where}: one of ${known.join(', ')} expected`);

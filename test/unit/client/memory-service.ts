@@ -4,6 +4,7 @@ import { ClientError } from '../../../client/errors.ts';
 import type { Transport } from '../../../client/transport.ts';
 import { LIMITS } from '../../../manifest/limits.ts';
 import type { JsonObject } from '../../../manifest/json.ts';
+import type { KeptReports } from '../../../manifest/realm/drill/kept-report.ts';
 import { signEcho } from '../../../manifest/realm/echo.ts';
 import type { News, Publish, Published, StoredReceipts } from '../../../manifest/realm/exchange.ts';
 import type { JoinRequest } from '../../../manifest/realm/invite.ts';
@@ -193,6 +194,14 @@ export class MemoryService implements Transport {
 
   joins(): Promise<readonly JoinRequest[]> {
     return Promise.resolve([]);
+  }
+
+  postDrill(): never {
+    throw new Error('nobody drills here');
+  }
+
+  drills(): Promise<KeptReports> {
+    return Promise.resolve({ drills: [], last: 0 });
   }
 }
 

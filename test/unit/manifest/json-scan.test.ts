@@ -6,7 +6,7 @@ import { canonicalJson } from '../../../manifest/canonical-json.ts';
 import { ManifestError } from '../../../manifest/errors.ts';
 import type { ManifestCode } from '../../../manifest/errors.ts';
 import type { Json, JsonObject } from '../../../manifest/json.ts';
-import { parseJson, parseJsonAround } from '../../../manifest/json.ts';
+import { parseFigures, parseJson, parseJsonAround } from '../../../manifest/json.ts';
 import { LIMITS } from '../../../manifest/limits.ts';
 import { utf8 } from './repository.ts';
 
@@ -188,6 +188,39 @@ describe('the same is accepted, read, hashed and refused as the plain way', () =
       expect(again?.buffer === bytes.buffer).toBe(!isCopied);
     });
     fc.assert(canonical, RUNS);
+  });
+});
+
+describe('figures', () => {
+  const figures = (text: string, most?: number): Outcome =>
+    outcome(() => ({ value: parseFigures(utf8(text), MOST, most) }));
+  /** The plain way, which meets no number but integers. */
+  const whole = (text: string): Outcome => plain(`[${text.replaceAll(/(\d)\.\d+|(\d)e[+-]?\d+/gi, '$1$2')}]`);
+  const spelled = fc.constantFrom('1.5', '-0.25', '1e3', '2.5E-7', '1e+2', '0.1e1', '7', '-0');
+  const mixed = fc
+    .array(fc.tuple(key, fc.oneof(spelled, document)), { maxLength: 8 })
+    .map((members) => `{${members.map(([name, value]) => `${name}:${value}`).join()}}`);
+
+  test('are read with fractions and exponents; all else is refused as elsewhere', () => {
+    const isRead = fc.property(mixed, (text) => {
+      const found = figures(text);
+      if ('code' in found) expect(whole(text)).toHaveProperty('code');
+      else expect(found.value).toEqual(JSON.parse(text));
+    });
+    fc.assert(isRead, RUNS);
+  });
+
+  test.for([
+    ['{"a":1.5,"a":1.5}', 'json-duplicate-key'],
+    ['{"a":1.5,"__proto__":1.5}', 'json-forbidden-key'],
+    ['[1.5.2]', 'json-invalid'],
+    ['[1e]', 'json-invalid'],
+    ['[.5]', 'json-invalid'],
+    ['[+1.5]', 'json-invalid'],
+    [`${'['.repeat(33)}${']'.repeat(33)}`, 'json-too-deep'],
+    ['[1.5,2.5,3.5]', 'json-too-many-values'],
+  ] as const)('%s: %s', ([text, code]) => {
+    expect(figures(text, 2)).toEqual({ code });
   });
 });
 
