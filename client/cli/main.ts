@@ -5,6 +5,7 @@ import { systemClock } from '../clock.ts';
 import type { Register, Run } from './command.ts';
 import { registerCompletion } from './commands/completion.ts';
 import { registerFleet } from './commands/fleet.ts';
+import { registerDrill } from './commands/drill.ts';
 import { registerFollow } from './commands/follow.ts';
 import { registerGrant } from './commands/grant.ts';
 import { registerHost } from './commands/host.ts';
@@ -45,6 +46,7 @@ const COMMANDS: readonly Register[] = [
   registerPending,
   registerSign,
   registerReceipts,
+  registerDrill,
   registerHost,
   registerPool,
   registerFleet,
