@@ -4,29 +4,35 @@ import { ManifestError } from '../../manifest/errors.ts';
 import { parseFigures } from '../../manifest/json.ts';
 import type { Json } from '../../manifest/json.ts';
 import { object, string } from '../../manifest/shape.ts';
+import { DATA_CLOSING, DATA_OPENING } from './html/data.ts';
 
 /** A hundred thousand trials of one host, and the page around them. */
 export const REPORT_FILE_BYTES = 256 << 20;
 const VALUES = 32_000_000;
 
-const OPENING = '<script type="application/json" id="drill-data">';
-const CLOSING = '</script>';
-
 export interface ReportFile {
   readonly jws: string;
   /** Absent where the file is the bare signature. */
-  readonly content?: { readonly summary: Json; readonly record: Json };
+  readonly content?: ReportContent;
+}
+
+export interface ReportContent {
+  readonly summary: Json;
+  /** A page is without a record that is too large for it. */
+  readonly record?: Json;
+  /** The whole page around them, if it is one. */
+  readonly page?: Buffer;
 }
 
 /** @throws ManifestError drill-refused, json-* and the readers' codes */
 export function parseReportFile(bytes: Uint8Array): ReportFile {
   if (bytes.length > REPORT_FILE_BYTES) throw refused('it is too large');
   const file = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length);
-  const start = file.indexOf(OPENING);
+  const start = file.indexOf(DATA_OPENING);
   if (start >= 0) {
-    const end = file.indexOf(CLOSING, start);
-    if (end < 0 || file.includes(OPENING, end)) throw refused('its data is not there once, and whole');
-    return readDocument(file.subarray(start + OPENING.length, end));
+    const end = file.indexOf(DATA_CLOSING, start);
+    if (end < 0 || file.includes(DATA_OPENING, end)) throw refused('its data is not there once, and whole');
+    return readDocument(file.subarray(start + DATA_OPENING.length, end), file);
   }
   if (/^\s*\{/.test(file.toString('latin1', 0, 64))) return readDocument(file);
   const jws = file.toString('latin1').trim();
@@ -34,11 +40,15 @@ export function parseReportFile(bytes: Uint8Array): ReportFile {
   throw refused('it is neither JSON, nor a page with a drill in it, nor a signed report');
 }
 
-function readDocument(bytes: Uint8Array): ReportFile {
+function readDocument(bytes: Uint8Array, page?: Buffer): ReportFile {
   const raw = object(parseFigures(bytes, REPORT_FILE_BYTES, VALUES), 'report');
-  const { summary, record } = raw;
-  if (summary === undefined || record === undefined) throw refused('its summary or its record is missing');
-  return { jws: string(raw['jws'], 'report.jws'), content: { summary, record } };
+  const { summary, record, jws } = raw;
+  if (summary === undefined) throw refused('it has no summary');
+  if (jws === undefined) throw refused('nobody has signed it');
+  return {
+    jws: string(jws, 'report.jws'),
+    content: { summary, ...(record === undefined ? {} : { record }), ...(page ? { page } : {}) },
+  };
 }
 
 function refused(why: string): ManifestError {

@@ -53,26 +53,30 @@ since it was signed, or when the figures do not follow from the trials; what dif
 };
 
 async function verify(context: Context, path: string, { key }: VerifyOptions): Promise<void> {
-  const { jws, content } = parseReportFile(await bytesOf(path));
+  const file = parseReportFile(await bytesOf(path));
+  const { jws, content } = file;
   const trusted = await (key === undefined ? byRole(context) : byName(context, key));
   const signer = reportSigner(jws);
   if (!trusted.keys.has(signer)) throw unknownSigner(signer, key);
   const report = verifyReport(jws, trusted.keys, trusted.realm);
-  const differences = content ? differencesOf(content, report) : [];
+  const differences = differencesOf(file, report);
   if (differences.length > 0) {
     throw new ClientError('drill-mismatch', `${path} is not what was signed: ${differences.join('; ')}`);
   }
   const by = (await keyNames(context.identities))(signer);
   const { drill, kind, pass } = report.summary;
-  context.output.result(lines(report, by, { isNamed: key !== undefined, isWhole: content !== undefined }), {
-    drill,
-    kind,
-    pass,
-    signer,
-    by,
-    role: key === undefined,
-    record: content !== undefined,
-  });
+  context.output.result(
+    lines(report, by, { isNamed: key !== undefined, isWhole: content?.record !== undefined }),
+    {
+      drill,
+      kind,
+      pass,
+      signer,
+      by,
+      role: key === undefined,
+      record: content?.record !== undefined,
+    },
+  );
 }
 
 /** Whoever may order drills now, by the realm as it verifies here. */

@@ -6,7 +6,7 @@ import { valuesOf } from '../figures.ts';
 import { element, escapeMarkup } from '../markup.ts';
 import { counted } from '../words.ts';
 import { auditors } from './auditors.ts';
-import { pageData } from './data.ts';
+import { DATA_CLOSING, DATA_OPENING, pageData } from './data.ts';
 import { distribution } from './distribution.ts';
 import { figuresTable } from './figures-table.ts';
 import { SCRIPT } from './script.ts';
@@ -21,9 +21,9 @@ const LONG: ReadonlySet<string> = new Set(['Host by host', 'The slowest trials']
 
 const CLOCKS = ['command', 'service', 'host'] as const;
 
-/** The text of an HTML file, in UTF-8. */
-export function reportPage(summary: DrillSummary, record: DrillRecord): string {
-  const { json, isWhole } = pageData(summary, record);
+/** The text of an HTML file, in UTF-8. Without `jws`, nobody has signed it. */
+export function reportPage(summary: DrillSummary, record: DrillRecord, jws?: string): string {
+  const { json, isWhole } = pageData(summary, record, jws);
   return [
     '<!doctype html>',
     '<html lang="en">',
@@ -36,7 +36,7 @@ export function reportPage(summary: DrillSummary, record: DrillRecord): string {
       cards(summary, record),
       ...sections(summary, record, isWhole),
     ),
-    `<script type="application/json" id="data">${json}</script>`,
+    `${DATA_OPENING}${json}${DATA_CLOSING}`,
     `<script>${SCRIPT}</script>`,
     '</body>',
     '</html>\n',

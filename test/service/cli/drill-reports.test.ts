@@ -6,6 +6,7 @@ import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { reportPage } from '../../../client/drill/html/page.ts';
 import { summarize } from '../../../client/drill/summary.ts';
 import { parseSlo } from '../../../client/drill/slo.ts';
 import { fixed } from '../../../client/drill/words.ts';
@@ -114,14 +115,13 @@ test('the trend: what was measured, by whom, and whether the bound was kept', as
 
 test('a report in each of its forms holds; what was altered is named', async () => {
   const { summary, record, jws } = await drill(4);
-  const page = `<html><script type="application/json" id="drill-data">${JSON.stringify({ summary, record, jws })}</script>`;
   const whole = `Drill revoke ${summary.drill}, ended 2026-10-04T05:17:00Z: 4 trials, 2 hosts, ${summary.pass ? 'passed' : 'FAILED'}.
 Signed by operator, who may order drills.
 `;
   const same =
     'The summary is what was signed, the record is the one that it was computed from, and gives the same figures.';
   write('drill.json', `${JSON.stringify({ summary, record, jws })}\n`);
-  write('drill.html', page);
+  write('drill.html', reportPage(summary, record, jws));
   write('drill.jws', jws);
   expect(await stage.ask('drill verify drill.json')).toBe(whole + same);
   expect(await stage.ask('drill verify drill.html')).toBe(whole + same);

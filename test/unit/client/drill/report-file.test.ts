@@ -1,6 +1,8 @@
 // A report as it is handed on, in its three forms; and what in it does not follow from what was signed.
 import { describe, expect, test } from 'vitest';
 import { differencesOf } from '../../../../client/drill/differences.ts';
+import { DATA_OPENING } from '../../../../client/drill/html/data.ts';
+import { reportPage } from '../../../../client/drill/html/page.ts';
 import { parseReportFile } from '../../../../client/drill/report-file.ts';
 import { parseSlo } from '../../../../client/drill/slo.ts';
 import { summarize } from '../../../../client/drill/summary.ts';
@@ -33,37 +35,37 @@ const bytes = (text: string): Uint8Array => Buffer.from(text);
 /** What differs in a file, which says this, when that was signed. */
 async function found(
   said: DrillSummary,
-  recorded: DrillRecord,
+  recorded: DrillRecord | undefined,
   signed: DrillSummary,
 ): Promise<readonly string[]> {
   const jws = await sign(signed);
-  const { content } = parseReportFile(bytes(JSON.stringify({ summary: said, record: recorded, jws })));
-  return differencesOf(content!, verifyReport(jws, KEYS, record.realm));
+  const file = parseReportFile(bytes(JSON.stringify({ summary: said, record: recorded, jws })));
+  return differencesOf(file, verifyReport(jws, KEYS, record.realm));
 }
 
 describe('the file', () => {
   test('as JSON, as a page, and alone', async () => {
     const jws = await sign(summary);
     const document = JSON.stringify({ summary, record, jws });
-    const data = `<script type="application/json" id="drill-data">${document.replaceAll('<', '\\u003c')}</script>`;
-    const page = `<!doctype html><title>{}</title><script>let a = {}</script>${data}<p>{"jws":1}</p>`;
+    const page = reportPage(summary, record, jws);
     for (const text of [document, `\n ${document}\n`, page]) {
+      const around = text === page ? { page: Buffer.from(page) } : {};
       expect(parseReportFile(bytes(text))).toEqual({
         jws,
-        content: { summary: asJson(summary), record: asJson(record) },
+        content: { summary: asJson(summary), record: asJson(record), ...around },
       });
     }
     expect(parseReportFile(bytes(`${jws}\n`))).toEqual({ jws });
   });
 
-  const opening = '<script type="application/json" id="drill-data">';
   test.for([
     ['nothing', '', 'drill-refused'],
     ['something else', 'drill', 'drill-refused'],
-    ['a page without its end', `${opening}{}`, 'drill-refused'],
-    ['a page with two drills', `${opening}{}</script>${opening}{}</script>`, 'drill-refused'],
-    ['a document without a record', '{"summary":{},"jws":"a.b.c"}', 'drill-refused'],
-    ['a document without a signature', '{"summary":{},"record":{}}', 'metadata-malformed'],
+    ['a page without its end', `${DATA_OPENING}{}`, 'drill-refused'],
+    ['a page with two drills', `${DATA_OPENING}{}</script>${DATA_OPENING}{}</script>`, 'drill-refused'],
+    ['a document without a summary', '{"record":{},"jws":"a.b.c"}', 'drill-refused'],
+    ['a document without a signature', '{"summary":{},"record":{}}', 'drill-refused'],
+    ['a page that nobody has signed', reportPage(summary, record), 'drill-refused'],
     ['a member twice', '{"summary":{},"record":{},"jws":"","jws":"a.b.c"}', 'json-duplicate-key'],
   ] as const)('%s is none', ([_what, text, code]) => {
     expect(() => parseReportFile(bytes(text))).toThrow(expect.objectContaining({ code }));
@@ -73,6 +75,7 @@ describe('the file', () => {
 describe('what is in it', () => {
   test('is what was signed', async () => {
     expect(await found(summary, record, summary)).toEqual([]);
+    expect(await found(summary, undefined, summary)).toEqual([]);
   });
 
   test('a summary that was altered, if only in the order of its members', async () => {
@@ -97,6 +100,17 @@ describe('what is in it', () => {
     expect(await found(better, record, better)).toEqual([
       `summary.hosts was signed as 3, and the record gives 2`,
       `summary.ms.zeroToLastRead.p99 was signed as 1.5, and the record gives ${last!.p99}`,
+    ]);
+  });
+
+  test('a picture that its data do not give', async () => {
+    const jws = await sign(summary);
+    const report = verifyReport(jws, KEYS, record.realm);
+    const page = reportPage(summary, record, jws);
+    expect(differencesOf(parseReportFile(bytes(page)), report)).toEqual([]);
+    const painted = page.replace('</main>', '<p>Passed.</p></main>');
+    expect(differencesOf(parseReportFile(bytes(painted)), report)).toEqual([
+      expect.stringMatching(/^the page is not the one that its data give/),
     ]);
   });
 
