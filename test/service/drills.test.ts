@@ -155,7 +155,10 @@ describe('with the namespace', () => {
       const late = await ended(35);
       await shelf.put(late);
       expect(await listed()).toEqual([jws[2], jws[3], late]);
-      expect((await shelf.page(0, 100)).last).toBe(5);
+      const newest = await ended(10);
+      await shelf.put(newest);
+      expect(await listed()).toEqual([jws[2], jws[3], newest]);
+      expect((await shelf.page(0, 100)).last).toBe(6);
     } finally {
       await inbox.close();
       rmSync(directory, { recursive: true, force: true });

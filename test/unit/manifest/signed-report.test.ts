@@ -96,9 +96,9 @@ describe('refused', () => {
     expect(codeOf(ofSummary({}), KEYS, parseRealmId('60'.repeat(32)))).toBe('drill-refused');
   });
 
-  test('an ecdsa key, whatever it signed', () => {
-    const pem = new PublicKey('ecdsa-sha2-nistp256', 'no matter');
-    expect(codeOf(ofSummary({}), new Map([[signer.keyid, pem]]))).toBe('drill-refused');
+  test('a key of another scheme, whatever it says of a signature', () => {
+    const yes = { scheme: 'ecdsa-sha2-nistp256', verifies: () => true } as unknown as PublicKey;
+    expect(codeOf(ofSummary({}), new Map([[signer.keyid, yes]]))).toBe('drill-refused');
   });
 
   test.each([
