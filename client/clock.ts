@@ -1,6 +1,6 @@
 // The one place, for client and daemon, that asks for the time or sets a timer (lint refuses it elsewhere).
 // Policy that must survive suspend and clock steps uses `boot`; wall time only meets signed expiry dates.
-import { closeSync, openSync, readSync } from 'node:fs';
+import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
 import { setTimeout as delay } from 'node:timers/promises';
 
 export interface Clock {
@@ -62,6 +62,16 @@ function bootClock(): () => number {
     }
     return now + offset;
   };
+}
+
+/** The kernel's boot id: readings of `monotonic` belong together where it is the same. */
+export function bootId(): string {
+  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
+}
+
+/** Whole microseconds, from a reading of `monotonic`. */
+export function microseconds(at: bigint): number {
+  return Number(at / 1000n);
 }
 
 /** Milliseconds, with one decimal, between two readings of `monotonic`. */

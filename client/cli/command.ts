@@ -8,6 +8,8 @@ import type { RealmDirectory } from './realm-directory.ts';
 
 export interface Context {
   readonly clock: Clock;
+  /** The clock whose deadlines and sleeps no Ctrl-C ends: to tidy up by. */
+  readonly unbroken: Clock;
   readonly output: Output;
   readonly directory: RealmDirectory;
   readonly identities: Identities;

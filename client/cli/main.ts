@@ -1,6 +1,5 @@
 // The operator's command `lapse`. One file a command; here they meet the global options, the clock and the exit code.
 import { Command, CommanderError } from 'commander';
-import { readFileSync } from 'node:fs';
 import { systemClock } from '../clock.ts';
 import type { Register, Run } from './command.ts';
 import { registerCompletion } from './commands/completion.ts';
@@ -31,6 +30,7 @@ import { collect } from './options.ts';
 import { EXIT, Output } from './output.ts';
 import { Passphrases, parseDescriptor } from './passphrase.ts';
 import { RealmDirectory } from './realm-directory.ts';
+import { version } from './version.ts';
 
 const COMMANDS: readonly Register[] = [
   registerInit,
@@ -55,10 +55,6 @@ const COMMANDS: readonly Register[] = [
   registerStatus,
   registerCompletion,
 ];
-
-const { version } = JSON.parse(readFileSync(new URL('../../package.json', import.meta.url), 'utf8')) as {
-  version: string;
-};
 
 interface GlobalOptions {
   readonly realm?: string;
@@ -97,7 +93,8 @@ The way of a secret:
 
 Exit codes: 0 done, and confirmed by every host; 1 refused or failed, with a stable code in brackets; 2 wrong
 usage, or not confirmed; 3 published, a host is unconfirmed and its lease is over; 4 signatures of others are
-missing, and the change waits for them; 5 published, a host is unconfirmed and may still serve.`,
+missing, and the change waits for them; 5 published, a host is unconfirmed and may still serve, or was silent
+in a drill; 6 a drill did not meet what was promised, or an objective; 130 broken off.`,
     );
 }
 
@@ -112,7 +109,7 @@ async function alone(words: readonly string[]): Promise<number> {
       const passphrases = new Passphrases(parseDescriptor(options.passphraseFd), clock);
       await using identities = new Identities(directory, options.identity ?? [], passphrases, clock);
       const { signal } = new AbortController();
-      await work({ clock, output, directory, identities, input: 'command', signal });
+      await work({ clock, unbroken: clock, output, directory, identities, input: 'command', signal });
     });
   };
   return evaluate(program, run, words, [...COMMANDS, registerShell(within)]);

@@ -3,7 +3,8 @@ import type { Command } from 'commander';
 import { isLapseError } from '../../manifest/errors.ts';
 import { LIMITS } from '../../manifest/limits.ts';
 import { parseFileName, parseSecretReference, parseWorkload } from '../../manifest/names.ts';
-import type { SecretName, SecretReference } from '../../manifest/names.ts';
+import type { Namespace, SecretName, SecretReference } from '../../manifest/names.ts';
+import { DRILL } from '../../manifest/realm/drill/order.ts';
 import type { Grant } from '../../manifest/realm/grant.ts';
 import { parseMode } from '../../manifest/realm/grant.ts';
 import { readWhenStale } from '../../manifest/realm/policy.ts';
@@ -21,6 +22,18 @@ export function parseSeconds(text: string, what: string, least: number, most: nu
     throw new ClientError('usage', `${what} is a time like 300s, 5m or 2h, from ${least} s to ${most} s`);
   }
   return seconds;
+}
+
+const MILLISECONDS: Readonly<Record<string, number>> = { ms: 1, s: 1000, m: 60_000 };
+
+/** Milliseconds from `500ms`, `2s` or `1m`, within [least, most]. */
+export function parseMilliseconds(text: string, what: string, least: number, most: number): number {
+  const [, digits = '', unit = ''] = /^(\d{1,9})(ms|s|m)$/.exec(text) ?? [];
+  const ms = digits === '' ? NaN : Number(digits) * (MILLISECONDS[unit] ?? NaN);
+  if (!(ms >= least && ms <= most)) {
+    throw new ClientError('usage', `${what} is a time like 500ms, 2s or 1m, from ${least} ms to ${most} ms`);
+  }
+  return ms;
 }
 
 export function parseOverlap(text: string | undefined): number | undefined {
@@ -90,6 +103,22 @@ export function parseSecret(text: string): SecretReference {
   const reference = asUsage(() => parseSecretReference(text));
   if (reference.version === undefined) return reference;
   throw new ClientError('usage', `${text} is one version; name the secret alone, without @VERSION`);
+}
+
+/** The same, where somebody would put something into it: the canary of drills is theirs. @throws ClientError drill-reserved */
+export function parseOwnSecret(text: string): SecretReference {
+  const reference = parseSecret(text);
+  refuseReserved(reference.namespace);
+  return reference;
+}
+
+/** @throws ClientError drill-reserved */
+export function refuseReserved(namespace: Namespace): void {
+  if (namespace !== DRILL) return;
+  throw new ClientError(
+    'drill-reserved',
+    `the namespace ${DRILL} is for drills alone, which make their own canary; see: lapse drill --help`,
+  );
 }
 
 /** A name that does not parse is the caller's mistake, not damaged metadata. */

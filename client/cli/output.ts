@@ -13,8 +13,11 @@ export const EXIT = {
   leaseOver: 3,
   /** Nothing is published: signatures of others are needed, and where one was given here, the change waits for them. */
   awaitingSignatures: 4,
-  /** Published; a host is unconfirmed, and may still serve. */
+  /** Published; a host is unconfirmed, and may still serve. Or a host was silent in a drill. */
   unconfirmed: 5,
+  /** A drill was made, and did not show what was promised or asked for. */
+  unmet: 6,
+  interrupted: 130,
 } as const;
 
 const EXIT_OF: Readonly<Record<string, number>> = {
@@ -25,12 +28,15 @@ const EXIT_OF: Readonly<Record<string, number>> = {
   'lease-over': EXIT.leaseOver,
   'signatures-missing': EXIT.awaitingSignatures,
   unconfirmed: EXIT.unconfirmed,
+  'drill-silent': EXIT.unconfirmed,
+  'drill-unmet': EXIT.unmet,
+  'drill-aborted': EXIT.interrupted,
 };
 
 /** Where the two streams lead; the shell collects them to add the exit code. */
 export interface Streams {
   readonly stdout: { write(text: string): unknown };
-  readonly stderr: { write(text: string): unknown };
+  readonly stderr: { write(text: string): unknown; readonly isTTY?: boolean };
 }
 
 export class Output {
@@ -63,6 +69,12 @@ export class Output {
   /** For a person who waits, or is about to be asked: on stderr, since it is no result. */
   progress(...lines: readonly string[]): void {
     if (!this.isJson) this.#streams.stderr.write(lines.map((line) => `${plain(line)}\n`).join(''));
+  }
+
+  /** For a person who watches a terminal: one line, which the next one replaces; an empty one goes away. */
+  live(line: string): void {
+    const { stderr } = this.#streams;
+    if (!this.isJson && stderr.isTTY === true) stderr.write(`\r\x1b[2K${plain(line)}`);
   }
 
   /** Prints why the command failed and returns its exit code. */

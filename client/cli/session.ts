@@ -7,7 +7,7 @@ import type { JsonObject } from '../../manifest/json.ts';
 import type { Namespace, SecretName } from '../../manifest/names.ts';
 import type { Fleet } from '../../manifest/realm/fleet.ts';
 import { recipientsOf } from '../../manifest/realm/fleet.ts';
-import type { Publish, Published, RoleUpload } from '../../manifest/realm/exchange.ts';
+import type { Publish, Published, RoleUpload, ServiceMoment } from '../../manifest/realm/exchange.ts';
 import type { Policy } from '../../manifest/realm/policy.ts';
 import type { AppliedRole } from '../../manifest/realm/receipt.ts';
 import { FLEET, FLEET_HOSTS, delegatorOf, firstTargets, nextVersion } from '../../manifest/realm/realm.ts';
@@ -61,6 +61,11 @@ export interface Edit {
 export interface Publication {
   readonly roles: ReadonlyMap<string, AppliedRole>;
   readonly timestamp: number;
+}
+
+/** And when the service had it, by the service's clock. */
+export interface Committed extends Publication {
+  readonly commit: ServiceMoment;
 }
 
 interface Draft extends RoleUpload {
@@ -137,7 +142,12 @@ export class Session {
    * @throws ClientError signatures-missing: nobody of a role is at hand
    */
   async ready(...roles: readonly string[]): Promise<void> {
-    for (const role of roles) await this.#signersOf(role, roleKeys(this.state.set, role, delegatorOf(role)));
+    for (const role of roles) await this.signers(role);
+  }
+
+  /** Whoever signs a role here. @throws ClientError signatures-missing: nobody is at hand */
+  async signers(role: string): Promise<readonly Identity[]> {
+    return (await this.#signersOf(role, roleKeys(this.state.set, role, delegatorOf(role)))).identities;
   }
 
   /** The same for a change that cannot wait for others, and `why`. @throws ClientError signatures-missing */
@@ -151,20 +161,20 @@ export class Session {
    * here: see `refresh`. `edit` may run several times, each time against a newer verified state.
    * @throws ClientError signatures-missing: nobody of a role is at hand, or it waits for others; and what the service answers
    */
-  async publish(watch: Stopwatch, edit: (state: RealmState) => Edit | Promise<Edit>): Promise<Publication> {
+  async publish(watch: Stopwatch, edit: (state: RealmState) => Edit | Promise<Edit>): Promise<Committed> {
     for (let attempt = 1; ; attempt++) {
       const { roles, files } = await edit(this.state);
       const { drafts, lack } = await this.#sign(roles);
       watch.lap('sign');
       try {
         if (lack.length > 0) return await this.#propose({ roles: drafts, files }, lack);
-        const { timestamp } = await this.transport.publish({ roles: drafts, files });
+        const { timestamp, at, boot } = await this.transport.publish({ roles: drafts, files });
         watch.lap('publish');
         const published = drafts.map(({ name, version, metadata }): [string, AppliedRole] => [
           name,
           { version, sha256: sha256(metadata) },
         ]);
-        return { roles: new Map(published), timestamp };
+        return { roles: new Map(published), timestamp, commit: { at, boot } };
       } catch (error) {
         if (!isLost(error) || attempt === ATTEMPTS) throw error;
         await this.updater.refresh();
@@ -174,17 +184,17 @@ export class Session {
   }
 
   /** What the service made of a change that others signed, too: verified, since only it knows the files. */
-  async published({ roles, timestamp }: Published): Promise<Publication> {
+  async published({ roles, timestamp, at, boot }: Published): Promise<Committed> {
     await this.refresh();
     const applied = [...roles.keys()].flatMap((name): [string, AppliedRole][] => {
       const current = currentRole(this.state.set, name);
       return current ? [[name, { version: current.role.version, sha256: current.sha256 }]] : [];
     });
-    return { roles: new Map(applied), timestamp };
+    return { roles: new Map(applied), timestamp, commit: { at, boot } };
   }
 
   /** @throws ClientError signatures-missing, unless others had signed the same */
-  async #propose(publish: Publish, lack: readonly string[]): Promise<Publication> {
+  async #propose(publish: Publish, lack: readonly string[]): Promise<Committed> {
     const proposed = await this.transport.propose(publish);
     if ('published' in proposed) return this.published(proposed.published);
     throw stillPending(proposed.id, lack.join('; '));

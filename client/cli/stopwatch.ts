@@ -8,6 +8,7 @@ export class Stopwatch {
   readonly #zero: bigint;
   readonly #processMs: number;
   readonly #stages = new Map<string, number>();
+  readonly #ends = new Map<string, bigint>();
   #last: bigint;
 
   constructor(clock: Clock) {
@@ -21,6 +22,17 @@ export class Stopwatch {
     const now = this.#clock.monotonic();
     this.#stages.set(stage, (this.#stages.get(stage) ?? 0) + milliseconds(this.#last, now));
     this.#last = now;
+    this.#ends.set(stage, now);
+  }
+
+  /** Clock zero, in nanoseconds of CLOCK_MONOTONIC. */
+  get zero(): bigint {
+    return this.#zero;
+  }
+
+  /** When a stage ended last, by the same clock; zero, if it never did. */
+  ended(stage: string): bigint {
+    return this.#ends.get(stage) ?? this.#zero;
   }
 
   /** Milliseconds from zero to a reading of the clock's `monotonic`. */

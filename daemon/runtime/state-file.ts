@@ -4,6 +4,7 @@
 // owes one writer at a time: during a handover the next server reads and writes only after the old one has ended. No
 // secret may be in it.
 import { readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { bootId } from '../../client/clock.ts';
 import { isLapseError } from '../../manifest/errors.ts';
 import { parseJson } from '../../manifest/json.ts';
 import type { JsonObject } from '../../manifest/json.ts';
@@ -16,10 +17,8 @@ const MOST_BYTES = 64 << 20;
 /** Raised when a member changes its meaning: the next server may be of another release. */
 const FORMAT = 1;
 
-/** What the kernel drew at boot: in another one, numbers of processes and names of control groups mean nothing. */
-export function bootId(): string {
-  return readFileSync('/proc/sys/kernel/random/boot_id', 'latin1').trim();
-}
+/** In another boot, numbers of processes and names of control groups mean nothing. */
+export { bootId };
 
 export class StateFile {
   readonly #path: string;

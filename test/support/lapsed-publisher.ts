@@ -42,7 +42,15 @@ export class Publisher {
     const identities = new Identities(directory, [], new Passphrases(undefined, clock), clock);
     const { signal } = new AbortController();
     const output = new Output(true);
-    const session = await Session.open({ clock, output, directory, identities, input: 'command', signal });
+    const session = await Session.open({
+      clock,
+      unbroken: clock,
+      output,
+      directory,
+      identities,
+      input: 'command',
+      signal,
+    });
     return new Publisher(session, parseNamespace(namespace));
   }
 

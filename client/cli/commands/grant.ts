@@ -9,7 +9,7 @@ import type { Context, Register } from '../command.ts';
 import { publishConfirmed, report } from '../confirmation.ts';
 import type { Change } from '../confirmation.ts';
 import { mergeGrants } from '../new-version.ts';
-import { WAITING_HELP, parseGrant, parseSecret, parseWait, withWaiting } from '../options.ts';
+import { WAITING_HELP, parseGrant, parseOwnSecret, parseSecret, parseWait, withWaiting } from '../options.ts';
 import type { GrantOptions, WaitWords } from '../options.ts';
 import { Session, secretOf, secretsOf, targetsOf } from '../session.ts';
 
@@ -48,7 +48,7 @@ export const registerGrant: Register = (program, run) => {
 };
 
 async function grant(context: Context, text: string, workload: string, options: Options): Promise<void> {
-  const reference = parseSecret(text);
+  const reference = parseOwnSecret(text);
   const added = parseGrant(workload, reference.name, options);
   const said = `${workload} may read ${text}, as self/${added.file}.`;
   await regrant(context, reference, workload, options, said, ({ grants }) => mergeGrants(grants, [added]));

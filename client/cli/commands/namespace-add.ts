@@ -8,7 +8,7 @@ import type { Context, Register } from '../command.ts';
 import type { Identities } from '../identities.ts';
 import { WHO, checkPools, newTerms, termsJson, withTermsOptions } from '../namespace-terms.ts';
 import type { TermsOptions } from '../namespace-terms.ts';
-import { asUsage } from '../options.ts';
+import { asUsage, refuseReserved } from '../options.ts';
 import { Session, roleOf } from '../session.ts';
 import type { RoleEdit } from '../session.ts';
 import { Stopwatch } from '../stopwatch.ts';
@@ -28,12 +28,28 @@ export const registerNamespaceAdd: Register = (namespace, run) => {
   lapse namespace add payments
   lapse namespace add payments --signer lapse1… --signer lapse1… --threshold 2 --revoker lapse1…`,
     )
-    .action((name: string, options: TermsOptions) => run((context) => add(context, name, options)));
+    .action((name: string, options: TermsOptions) =>
+      run(async (context) => {
+        const namespace = asUsage(() => parseNamespace(name));
+        refuseReserved(namespace);
+        await addNamespace(
+          context,
+          namespace,
+          options,
+          `lapse secret put ${namespace}/db-password --grant WORKLOAD`,
+        );
+      }),
+    );
 };
 
-async function add(context: Context, text: string, options: TermsOptions): Promise<void> {
+/** Delegates a namespace; `next` is the command that whoever did it needs next. */
+export async function addNamespace(
+  context: Context,
+  namespace: Namespace,
+  options: TermsOptions,
+  next: string,
+): Promise<void> {
   const { clock, output, identities } = context;
-  const namespace = asUsage(() => parseNamespace(text));
   const terms = await newTerms(options, identities);
   const session = await Session.open(context);
   checkPools(terms, session);
@@ -56,7 +72,7 @@ async function add(context: Context, text: string, options: TermsOptions): Promi
       ...(terms.policy.whenStale === 'serve'
         ? ['Secrets in it may be served without any bound on revocation.']
         : []),
-      `Next: lapse secret put ${namespace}/db-password --grant WORKLOAD`,
+      `Next: ${next}`,
     ],
     { namespace, ...termsJson(terms), begun: isMine, timestamp: published.timestamp, ...watch.report() },
   );

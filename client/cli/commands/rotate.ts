@@ -14,7 +14,7 @@ import {
   parseCount,
   parseOverlap,
   parseSeconds,
-  parseSecret,
+  parseOwnSecret,
   parseStale,
   parseWait,
   withWaiting,
@@ -91,7 +91,7 @@ async function rotate(
   words: readonly string[],
   options: RotateOptions,
 ): Promise<void> {
-  const reference = parseSecret(text);
+  const reference = parseOwnSecret(text);
   checkWords(words, options);
   if (options.abandon === true) return abandon(context, reference, text, options);
   const source = valueSource(options);

@@ -18,7 +18,15 @@ import { malformed, readBounded } from '../import/source.ts';
 import type { Findings, Found } from '../import/source.ts';
 import { addVersions, versionName } from '../new-version.ts';
 import type { NewVersion } from '../new-version.ts';
-import { WAITING_HELP, asUsage, collect, parseGrant, parseWait, withWaiting } from '../options.ts';
+import {
+  WAITING_HELP,
+  asUsage,
+  collect,
+  parseGrant,
+  parseWait,
+  refuseReserved,
+  withWaiting,
+} from '../options.ts';
 import type { WaitWords } from '../options.ts';
 import { columns, counted } from '../output.ts';
 import { Session, policyOf, secretsOf } from '../session.ts';
@@ -70,6 +78,7 @@ ${WAITING_HELP}
 
 async function importSecrets(context: Context, text: string, options: ImportOptions): Promise<void> {
   const namespace = asUsage(() => parseNamespace(text));
+  refuseReserved(namespace);
   const wait = parseWait(options);
   const session = await Session.open(context);
   secretsOf(session.state, namespace);

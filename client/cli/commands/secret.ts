@@ -10,6 +10,7 @@ import {
   collect,
   parseGrant,
   parseOverlap,
+  parseOwnSecret,
   parseSecret,
   parseStale,
   parseWait,
@@ -66,7 +67,7 @@ ${WAITING_HELP}
 };
 
 async function put(context: Context, text: string, options: PutOptions): Promise<void> {
-  const reference = parseSecret(text);
+  const reference = parseOwnSecret(text);
   const { namespace, name } = reference;
   const terms = {
     grants: (options.grant ?? []).map((workload) => parseGrant(workload, name, ROOT_ONLY)),

@@ -5,6 +5,7 @@ import { isLapseError } from '../../../manifest/errors.ts';
 import type { Clock } from '../../clock.ts';
 import type { Context, Register } from '../command.ts';
 import type { Identities } from '../identities.ts';
+import { interruptible } from '../interrupt.ts';
 import { EXIT, Output } from '../output.ts';
 import type { Streams } from '../output.ts';
 import type { RealmDirectory } from '../realm-directory.ts';
@@ -15,6 +16,7 @@ export interface Surroundings {
   readonly directory: RealmDirectory;
   readonly identities: Identities;
   readonly clock: Clock;
+  readonly unbroken: Clock;
   readonly signal: AbortSignal;
   readonly json: boolean;
   readonly streams: Streams;
@@ -24,7 +26,6 @@ export interface Surroundings {
 export type Evaluate = (words: readonly string[], surroundings: Surroundings) => Promise<number>;
 
 const PROMPT = 'lapse> ';
-const INTERRUPTED = 130;
 
 export function registerShell(evaluate: Evaluate): Register {
   return (program, run) =>
@@ -109,6 +110,7 @@ async function evaluateLine(
       directory,
       identities,
       clock: interruptible(clock, signal),
+      unbroken: clock,
       signal,
       json,
       streams: json ? collected : process,
@@ -118,22 +120,13 @@ async function evaluateLine(
         ? new Output(json, surroundings.streams).failure(words)
         : await evaluate(words, surroundings);
     // A command that was only waiting says more with its own code.
-    const code = signal.aborted && exit === EXIT.failed ? INTERRUPTED : exit;
+    const code = signal.aborted && exit === EXIT.failed ? EXIT.interrupted : exit;
     if (json) process.stdout.write(collected.document(code));
     else if (code !== EXIT.ok) process.stderr.write(`[exit ${code}]\n`);
     return code;
   } finally {
     process.off('SIGINT', onInterrupt);
   }
-}
-
-/** Requests and waits end with the command that is broken off. What was sent may have been done all the same. */
-function interruptible(clock: Clock, signal: AbortSignal): Clock {
-  return {
-    ...clock,
-    deadline: (ms) => AbortSignal.any([clock.deadline(ms), signal]),
-    sleep: (ms, other) => clock.sleep(ms, other ? AbortSignal.any([other, signal]) : signal),
-  };
 }
 
 /** What one command says with --json, to be made one document. */

@@ -56,6 +56,7 @@ async function session(): Promise<Session> {
   const { signal } = new AbortController();
   const context: Context = {
     clock,
+    unbroken: clock,
     output: new Output(true),
     directory,
     identities,

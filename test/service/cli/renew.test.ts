@@ -54,6 +54,7 @@ function context(): Context {
   const output = new Output(false, { stdout: { write }, stderr: { write } });
   return {
     clock: shared,
+    unbroken: shared,
     output,
     directory,
     identities,
