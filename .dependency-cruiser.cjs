@@ -6,7 +6,7 @@ const room = (name, allowed, comment) => ({
   severity: 'error',
   from: { path: `^${name}/` },
   to: {
-    path: '^(manifest|client|service|fuse|daemon|demo|tools|test|bench)/',
+    path: '^(manifest|client|service|fuse|daemon|demo|drill|tools|test|bench)/',
     pathNot: `^(${[name, ...allowed].join('|')})/`,
   },
 });
@@ -21,7 +21,12 @@ module.exports = {
     room(
       'demo',
       ['manifest', 'client', 'service', 'fuse', 'daemon', 'tools'],
-      'demo may import all but tests',
+      'demo may import all but drills and tests',
+    ),
+    room(
+      'drill',
+      ['manifest', 'client', 'service', 'fuse', 'daemon', 'demo', 'tools'],
+      'drill may import all but tests',
     ),
     {
       name: 'manifest-no-io',

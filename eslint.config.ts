@@ -30,7 +30,8 @@ export default defineConfig(
     },
   },
   {
-    ignores: ['client/clock.ts', 'service/clock.ts', 'test/**', 'bench/**'],
+    // drill/wall-clock.ts asks for none: it moves the wall clock of everybody else.
+    ignores: ['client/clock.ts', 'service/clock.ts', 'drill/wall-clock.ts', 'test/**', 'bench/**'],
     rules: {
       'no-restricted-globals': [
         'error',

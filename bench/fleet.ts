@@ -8,17 +8,15 @@ import { dirname, join } from 'node:path';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../client/clock.ts';
 import type { Container } from '../demo/container.ts';
+import { undividedCpus } from '../demo/cpus.ts';
 import { makePlaces } from '../demo/programs.ts';
 import type { Places } from '../demo/programs.ts';
 import { fnv1a } from '../demo/records.ts';
 import type { ReadRecord } from '../demo/records.ts';
 import { Stage } from '../demo/stage.ts';
-import { ALL_CPUS } from './cpu.ts';
 import { percentile } from './findings.ts';
 import type { Findings } from './findings.ts';
 
-/** A fleet has no CPU that is a host's, or everybody else's. */
-const CPUS = { host: ALL_CPUS, others: ALL_CPUS };
 const SECRET = 'bench/token';
 const WARM_UP = 3;
 /** Trials of each way of being dead. */
@@ -39,7 +37,7 @@ export async function fleet(parameters: readonly string[]): Promise<Findings> {
     },
   });
   const [hosts, trials] = [Number(values.hosts), Number(values.trials)];
-  const places = await makePlaces(await mkdtemp(join(tmpdir(), 'lapse-fleet-')), CPUS);
+  const places = await makePlaces(await mkdtemp(join(tmpdir(), 'lapse-fleet-')), undividedCpus());
   const first = new Stage(places, clock);
   const others: Stage[] = [];
   try {

@@ -20,6 +20,13 @@ export function splitCpus(): Cpus {
   return { host, others: cpus.length > 1 ? cpus.slice(0, -1).join(',') : host };
 }
 
+/** For a fleet: it has no CPU that is a host's, or everybody else's. */
+export function undividedCpus(): Cpus {
+  const { host, others } = splitCpus();
+  const all = host === others ? host : `${others},${host}`;
+  return { host: all, others: all };
+}
+
 /** Runs a command on these CPUs. */
 export function on(cpus: string, command: readonly string[]): [string, ...string[]] {
   return ['taskset', '--cpu-list', cpus, ...command];

@@ -9,6 +9,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { Clock } from '../client/clock.ts';
 import { callControl } from '../daemon/control/client.ts';
+import { encodeInvite, parseInvite } from '../manifest/realm/invite.ts';
 import { on, splitCpus } from './cpus.ts';
 import type { Cpus } from './cpus.ts';
 
@@ -17,6 +18,10 @@ const bin = (program: string): string => fileURLToPath(new URL(`../bin/${program
 /** The parts of the demo's directory. */
 export interface Places {
   readonly cpus: Cpus;
+  /** Words before each of the host's own programs: where else than here they run. */
+  readonly enter: readonly string[];
+  /** Further lines of lapsed.toml. */
+  readonly settings: readonly string[];
   readonly work: string;
   readonly operator: string;
   readonly store: string;
@@ -27,10 +32,16 @@ export interface Places {
   readonly logs: string;
 }
 
-export async function makePlaces(work: string, cpus = splitCpus()): Promise<Places> {
+export async function makePlaces(
+  work: string,
+  cpus = splitCpus(),
+  { enter = [], settings = [] }: Partial<Pick<Places, 'enter' | 'settings'>> = {},
+): Promise<Places> {
   const at = (...names: string[]): string => join(work, ...names);
   const places = {
     cpus,
+    enter,
+    settings,
     work,
     operator: at('operator'),
     store: at('store'),
@@ -60,6 +71,19 @@ export class Program {
     return this.#child.exitCode === null && this.#child.signalCode === null;
   }
 
+  get pid(): number | undefined {
+    return this.#child.pid;
+  }
+
+  /** Until it has ended by itself. */
+  async ended(): Promise<void> {
+    await this.#ended;
+  }
+
+  signal(signal: NodeJS.Signals): void {
+    this.#child.kill(signal);
+  }
+
   /** As a crash would. */
   async kill(): Promise<void> {
     this.#child.kill('SIGKILL');
@@ -79,7 +103,7 @@ export class Program {
   }
 }
 
-/** Starts a program with its output in a log file. */
+/** Starts a program with its output in a log file. Ctrl-C does not reach it: whoever started it ends it, in order. */
 export function launch(
   places: Places,
   clock: Clock,
@@ -88,7 +112,7 @@ export function launch(
 ): Program {
   const log = openSync(join(places.logs, `${name}.log`), 'a', 0o600);
   const [program, ...args] = command;
-  const child = spawn(program, args, { stdio: ['ignore', log, log] });
+  const child = spawn(program, args, { stdio: ['ignore', log, log], detached: true });
   closeSync(log);
   return new Program(name, child, clock);
 }
@@ -120,11 +144,18 @@ export async function makeRealm(places: Places, { url, pin }: ServiceAt, lease: 
   await lapse(places, ['init', '--service', url, '--pin', pin, '--lease', lease, '--no-passphrase']);
 }
 
+export interface JoinOptions {
+  readonly name?: string;
+  readonly pools?: readonly string[];
+  /** Where this host finds the service, if not where the operator does. */
+  readonly via?: string;
+}
+
 /** This machine joins as a host: an invitation, `lapsed join`, and the operator's approval. */
 export async function joinFleet(
   places: Places,
   clock: Clock,
-  { name = 'host-1', pools = ['default'] as readonly string[] } = {},
+  { name = 'host-1', pools = ['default'] as readonly string[], via }: JoinOptions = {},
 ): Promise<void> {
   const config = await writeDaemonConfig(places);
   const pool = pools.flatMap((each) => ['--pool', each]);
@@ -132,9 +163,9 @@ export async function joinFleet(
     readonly invite: string;
   };
   const join = [bin('lapsed'), 'join', '--config', config, '--name', name];
-  const [program, ...rest] = on(places.cpus.host, join);
+  const [program, ...rest] = on(places.cpus.host, [...places.enter, ...join]);
   const child = spawn(program, rest, { stdio: ['pipe', 'ignore', 'pipe'] });
-  child.stdin.end(`${invite}\n`);
+  child.stdin.end(`${via === undefined ? invite : redirected(invite, via)}\n`);
   const ended = Promise.all([text(child.stderr), once(child, 'exit')]);
   try {
     await approve(places, clock, name);
@@ -146,9 +177,14 @@ export async function joinFleet(
   if (child.exitCode !== 0) throw new Error(`lapsed join failed: ${errors.trim()}`);
 }
 
+/** What proves the request says nothing of where the service is: its pin says that it is the same. */
+function redirected(invite: string, service: string): string {
+  return encodeInvite({ ...parseInvite(Buffer.from(invite)), service }).toString('latin1');
+}
+
 /** The request takes a moment to arrive. */
 async function approve(places: Places, clock: Clock, name: string): Promise<void> {
-  const deadline = clock.boot() + 10_000;
+  const deadline = clock.boot() + 30_000;
   for (;;) {
     try {
       await lapse(places, ['host', 'approve', name, '--yes']);
@@ -168,6 +204,7 @@ async function writeDaemonConfig(places: Places): Promise<string> {
       `state = "${places.state}"`,
       `mount = "${join(places.shared, 'fs')}"`,
       `control = "${places.control}"`,
+      ...places.settings,
     ].join('\n'),
   );
   return config;
@@ -180,7 +217,12 @@ export async function startDaemon(
   command: readonly [string, ...string[]] = [bin('lapsed')],
 ): Promise<Program> {
   const config = await writeDaemonConfig(places);
-  const program = launch(places, clock, 'lapsed', on(places.cpus.host, [...command, '--config', config]));
+  const program = launch(
+    places,
+    clock,
+    'lapsed',
+    on(places.cpus.host, [...places.enter, ...command, '--config', config]),
+  );
   await until(clock, program, places, async () => {
     const status = await daemonStatus(places, clock).catch(() => undefined);
     return status?.lease.holds === true ? status : undefined;
@@ -228,14 +270,14 @@ async function text(stream: AsyncIterable<Buffer>): Promise<string> {
   return Buffer.concat(chunks).toString();
 }
 
-/** Asks until there is an answer; fails when the program ends, or after 10 s, which ends it, with the end of its log. */
+/** Asks until there is an answer; fails when the program ends, or after 30 s, which ends it, with the end of its log. */
 async function until<T>(
   clock: Clock,
   program: Program,
   places: Places,
   ask: () => Promise<T | undefined>,
 ): Promise<T> {
-  const deadline = clock.boot() + 10_000;
+  const deadline = clock.boot() + 30_000;
   while (program.running && clock.boot() < deadline) {
     const answer = await ask();
     if (answer !== undefined) return answer;

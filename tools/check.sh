@@ -7,6 +7,6 @@ step 'types (tsc)' tsc
 step 'lint with types (eslint)' eslint --cache --cache-location out/eslint/ .
 step 'format (prettier)' prettier --check --log-level warn --cache --cache-location out/prettier .
 step 'import rules and cycles (dependency-cruiser)' depcruise --config .dependency-cruiser.cjs --output-type err \
-  manifest client service fuse daemon demo
+  manifest client service fuse daemon demo drill
 step 'dead code and dependencies (knip)' knip --no-progress
 [ "${1:-}" = static ] || step 'unit tests (vitest)' vitest run --project unit

@@ -2,7 +2,8 @@
 # Makes a fresh clone ready, and is quick when there is nothing to do.
 #   setup.sh packages   the lock file's npm packages, with Node 24 (enough for `npm run check`)
 #   setup.sh            that, the Debian packages that Lapse and its demo need, the static reader for containers, and the probe of drills
-#   setup.sh test       that, and what only tests need: podman, inotify-tools, libfuse 2, spin, chromium
+#   setup.sh drill      that, and what drills on one machine need: iproute2
+#   setup.sh test       that, and what only tests need: podman, inotify-tools, libfuse 2, spin, chromium, iproute2
 #   setup.sh bench      that, and what the benches measure us against: libfuse 2 and 3, etcd
 # It needs Node 20 or later with npm; the whole setup also needs root, /dev/fuse and apt.
 set -eu
@@ -63,9 +64,10 @@ install_packages
 [ "${1:-}" = packages ] && exit 0
 case ${1:-} in
   '') install_debian ;;
-  test) install_debian podman inotify-tools libfuse2 e2fsprogs spin chromium ;;
+  drill) install_debian iproute2 ;;
+  test) install_debian podman inotify-tools libfuse2 e2fsprogs spin chromium iproute2 ;;
   bench) install_debian libfuse2 libfuse3-dev pkg-config etcd-server etcd-client ;;
-  *) fail "usage: setup.sh [packages|test|bench]" ;;
+  *) fail "usage: setup.sh [packages|drill|test|bench]" ;;
 esac
 compile demo/reader.c "the container's reader"
 compile daemon/drill/probe.c 'the probe of drills'

@@ -1,0 +1,53 @@
+// In a partition that the daemon makes itself, wall clocks jump while its host is cut off: by the file in which lapsed keeps how
+// far a drill is, since only there stands when the cut began. Back in time for what is missed then: by a clock that is an
+// hour ahead every new timestamp has expired.
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import type { Clock } from '../client/clock.ts';
+import type { DrillHost } from './host.ts';
+
+const HOUR_MS = 3_600_000;
+/** One ahead, one back, one right; another one in each trial. */
+const JUMPS = [HOUR_MS, -HOUR_MS, 0];
+const POLL_MS = 50;
+/** How long after the lease the clock is wrong, in microseconds. */
+const AFTER_LEASE_US = 100_000;
+
+/** By how much the wall clock of a host jumps in a trial, in milliseconds. */
+export function jumpOf(host: number, trial: number): number {
+  return JUMPS[(host + trial) % JUMPS.length] ?? 0;
+}
+
+/** Until the signal aborts; then all of them are right again. */
+export async function jumpWhileCut(
+  hosts: readonly DrillHost[],
+  clock: Clock,
+  signal: AbortSignal,
+): Promise<void> {
+  while (!signal.aborted) {
+    const now = Number(clock.monotonic() / 1000n);
+    for (const [i, host] of hosts.entries()) {
+      const cut = await cutOf(host);
+      await host.moveWallClock(cut && now < cut.leaseEnd + AFTER_LEASE_US ? jumpOf(i, cut.number) : 0);
+    }
+    await clock.sleep(POLL_MS, signal);
+  }
+  for (const host of hosts) await host.moveWallClock(0);
+}
+
+interface Cut {
+  readonly number: number;
+  /** Microseconds of CLOCK_MONOTONIC. */
+  readonly leaseEnd: number;
+}
+
+interface State {
+  readonly drill?: { readonly trial?: { number: number; moments: { leaseEnd?: number } } } | null;
+}
+
+async function cutOf({ places }: DrillHost): Promise<Cut | undefined> {
+  const text = await readFile(join(dirname(places.control), 'drill', 'state.json'), 'utf8').catch(() => '{}');
+  const trial = (JSON.parse(text) as State).drill?.trial;
+  const leaseEnd = trial?.moments.leaseEnd;
+  return trial && leaseEnd !== undefined ? { number: trial.number, leaseEnd } : undefined;
+}

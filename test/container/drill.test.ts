@@ -1,0 +1,139 @@
+// `npm run drill` at a small size, with the real programs: each kind against one fleet of two hosts, each in a network namespace
+// that is 5 ms away, with a lease of 2 s. And the program as a whole: a sabotaged lapsed must fail it, and however it ends,
+// it leaves nothing behind.
+import { spawn, spawnSync } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { systemClock } from '../../client/clock.ts';
+import type { Fleet } from '../../drill/fleet.ts';
+import { readOptions } from '../../drill/options.ts';
+import type { Options } from '../../drill/options.ts';
+import { runDrill, startFleet } from '../../drill/run.ts';
+import { mountsBelow, until } from '../support/lapsed.ts';
+
+const MAIN = fileURLToPath(new URL('../../drill/main.ts', import.meta.url));
+const FIGURES = fileURLToPath(new URL('../../out/drill-revoke.json', import.meta.url));
+
+let temporary: string;
+
+beforeAll(() => {
+  temporary = mkdtempSync(join(tmpdir(), 'lapse-drill-test-'));
+  process.env['TMPDIR'] = temporary;
+});
+
+afterAll(() => rmSync(temporary, { recursive: true, force: true }));
+
+/** No process, mount, control group, network namespace, interface, or file of the drills of a process. */
+function expectNothingLeft(pid: number): void {
+  expect(commandLines().filter((line) => line.includes(`${temporary}/lapse-drill-`))).toEqual([]);
+  expect(mountsBelow(temporary)).toEqual([]);
+  expect(readdirSync(temporary).filter((name) => !name.endsWith('.html'))).toEqual([]);
+  const groups = readdirSync('/sys/fs/cgroup', { recursive: true, encoding: 'utf8' });
+  expect(groups.filter((name) => name.includes(`lapse-drill-${pid}-`))).toEqual([]);
+  const ip = (...args: readonly string[]): string => spawnSync('ip', args, { encoding: 'utf8' }).stdout;
+  expect(ip('netns', 'list')).not.toContain(`lapse-drill-${pid}-`);
+  expect(ip('link')).not.toMatch(new RegExp(`lapseb${pid}:|lv${pid}-`));
+}
+
+function commandLines(): string[] {
+  return readdirSync('/proc')
+    .filter((name) => /^\d+$/.test(name))
+    .map((pid) => {
+      try {
+        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+      } catch {
+        return ''; // it has ended
+      }
+    });
+}
+
+describe('one fleet: two hosts, each 5 ms away in a network namespace', () => {
+  const controller = new AbortController();
+  const said: string[] = [];
+  const setting = {
+    clock: systemClock(),
+    signal: controller.signal,
+    say: (what: string) => void said.push(what),
+  };
+  const optionsFor = (...args: readonly string[]): Options =>
+    readOptions([...args, '--hosts', '2', '--delay', '5', '--lease', '2'])!;
+  let fleet: Fleet;
+
+  beforeAll(async () => {
+    // For a partition also wall clocks can be moved; other kinds do not mind.
+    fleet = await startFleet(optionsFor('partition'), setting);
+  });
+
+  afterAll(async () => {
+    await fleet[Symbol.asyncDispose]();
+    expectNothingLeft(process.pid);
+  });
+
+  it.each([
+    ['revoke', 3],
+    ['rotate', 2],
+    ['workload', 2],
+    ['partition', 1],
+    ['crash', 2],
+  ] as const)('%s', async (kind, trials) => {
+    const options = optionsFor(kind, '--trials', String(trials));
+    const page = join(temporary, `${kind}.html`);
+    const { json, lines, problems } = await runDrill(fleet, options, page, setting);
+    expect(problems, lines.join('\n')).toEqual([]);
+    expect(json).toMatchObject({
+      kind,
+      trials,
+      hosts: 2,
+      readsAfterEffect: 0,
+      readsAfterReceipt: 0,
+      bound: { met: true },
+      pass: true,
+    });
+    expect((json as { attemptsAfter: number }).attemptsAfter).toBeGreaterThan(0);
+    expect(readFileSync(page, 'utf8')).toMatch(/^<!doctype html>/i);
+  });
+});
+
+class Drill {
+  readonly child;
+  readonly #ended;
+  output = '';
+
+  constructor(...args: readonly string[]) {
+    this.child = spawn(process.execPath, [MAIN, ...args], { stdio: ['ignore', 'pipe', 'pipe'] });
+    this.#ended = once(this.child, 'close');
+    for (const stream of [this.child.stdout, this.child.stderr])
+      stream.on('data', (chunk: Buffer) => (this.output += chunk.toString()));
+  }
+
+  async ended(): Promise<number | null> {
+    await this.#ended;
+    return this.child.exitCode;
+  }
+}
+
+it('a kernel that is never told to forget pages fails it, with the reads that came too late', async () => {
+  rmSync(FIGURES, { force: true });
+  const drill = new Drill('revoke', '--trials', '1', '--break', 'no-invalidate');
+  expect(await drill.ended(), drill.output).toBe(1);
+  expect(drill.output).toMatch(/CAUGHT: no read after the effect: [1-9]/);
+  const { readsAfterEffect, pass } = JSON.parse(readFileSync(FIGURES, 'utf8')) as Record<string, unknown>;
+  expect([Number(readsAfterEffect) > 0, pass]).toEqual([true, false]);
+  expectNothingLeft(drill.child.pid!);
+});
+
+it('Ctrl-C in the middle of it clears everything', async () => {
+  const drill = new Drill('revoke', '--trials', '1000', '--delay', '1');
+  await until(
+    'the first trials',
+    () => Promise.resolve(/serves/.test(drill.output) ? true : undefined),
+    30_000,
+  );
+  drill.child.kill('SIGINT');
+  expect(await drill.ended(), drill.output).toBe(130);
+  expectNothingLeft(drill.child.pid!);
+});
