@@ -21,7 +21,9 @@ import { wayRecords } from './way-record.ts';
 
 /** By which the probe is registered. */
 export const REGISTRATION = 'lapse-drill';
-/** Milliseconds: for how long after its lease the canary may still be read before nobody waits any more. */
+/** Nanoseconds: for how long after its lease the canary may still be read. A host looks at what is mapped every 100 ms. */
+const GRACE_NS = 500_000_000n;
+/** Milliseconds: when nobody waits any more for its end. */
 const LATE_MS = 2000;
 /** How much longer than it needs a cut may last at most, and how long the probe may take to count, in milliseconds. */
 const SLACK_MS = 1000;
@@ -281,7 +283,7 @@ export class Exercise {
     this.#cut = { ending, over };
     trial.stamp('cut', at);
     trial.stamp('leaseEnd', leaseEnd);
-    this.#running().effect(leaseEnd);
+    this.#running().effect(leaseEnd + GRACE_NS);
   }
 
   async #untilFailedClosed(trial: Trial, signal: AbortSignal): Promise<void> {
@@ -290,6 +292,8 @@ export class Exercise {
     const leftMs = Math.max(0, Number(leaseEnd - clock.monotonic()) / 1e6);
     const inTime = AbortSignal.any([signal, clock.deadline(Math.ceil(leftMs) + LATE_MS)]);
     await this.#running().untilRefused(leaseEnd, inTime);
+    const graceMs = Number(leaseEnd + GRACE_NS - clock.monotonic()) / 1e6;
+    if (graceMs > 0) await clock.sleep(graceMs, signal);
   }
 
   /** In a crash drill, once a trial: what is known is kept before. */

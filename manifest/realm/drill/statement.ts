@@ -50,7 +50,7 @@ export interface WayRecord {
   /** Attempts and successful reads, since the version was there. */
   readonly attempts: number;
   readonly reads: number;
-  /** Successful reads of it that began after the effect (`invalidated`; in a partition, `leaseEnd`). */
+  /** Successful reads of it that began after the effect (`invalidated`; in a partition, 0.5 s after `leaseEnd`). */
   readonly late: number;
   /** Attempts after the effect: the control of `late`. */
   readonly attemptsAfter: number;
