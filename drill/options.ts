@@ -5,6 +5,7 @@ import type { DrillKind } from '../manifest/realm/drill/order.ts';
 
 export const USAGE = `usage: npm run drill -- ${DRILL_KINDS.join('|')}
   --trials N              how many (200; partition 30; crash 50)
+  --warm-up N             how many before them that do not count (as lapse drill has it)
   --hosts N               how many hosts (1; partition 5)
   --delay MS              each host in a network namespace of its own, so far from the service, each way
   --lease SECONDS         (60; partition 3)
@@ -16,6 +17,8 @@ export const USAGE = `usage: npm run drill -- ${DRILL_KINDS.join('|')}
 export interface Options {
   readonly kind: DrillKind;
   readonly trials: number;
+  /** Absent: as many as `lapse drill` makes. */
+  readonly warmUp?: number;
   readonly hosts: number;
   /** Absent: no namespaces. */
   readonly delayMs?: number;
@@ -49,6 +52,7 @@ function read(args: readonly string[]): Options | undefined {
     allowPositionals: true,
     options: {
       trials: number,
+      'warm-up': number,
       hosts: number,
       delay: number,
       lease: number,
@@ -63,9 +67,11 @@ function read(args: readonly string[]): Options | undefined {
   if (sabotage !== undefined && sabotage !== 'no-invalidate') return undefined;
   const isPartition = kind === 'partition';
   const delayMs = values.delay ?? (isPartition ? '0' : undefined);
+  const warmUp = values['warm-up'];
   return {
     kind,
     trials: whole(values.trials ?? TRIALS[kind], 1, 10_000),
+    ...(warmUp === undefined ? {} : { warmUp: whole(warmUp, 0, 1000) }),
     hosts: whole(values.hosts ?? (isPartition ? 5 : 1), 1, 100),
     ...(delayMs === undefined ? {} : { delayMs: whole(delayMs, 0, 1000) }),
     leaseS: whole(values.lease ?? (isPartition ? 3 : 60), 1, 3600),

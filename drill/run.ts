@@ -74,12 +74,15 @@ export async function runDrill(
 
 async function order(
   { places }: Fleet,
-  { kind, trials, slo }: Options,
+  { kind, trials, warmUp, slo }: Options,
   page: string,
-  { clock, signal }: Setting,
+  { clock, signal, say }: Setting,
 ): Promise<Report> {
+  const warming = warmUp === undefined ? [] : ['--warm-up', String(warmUp)];
   const objectives = slo.flatMap((text) => ['--slo', text]);
-  const args = ['drill', kind, '--yes', '--trials', String(trials), '--report', page, ...objectives];
+  const counted = ['--trials', String(trials), ...warming, ...objectives];
+  const args = ['drill', kind, '--yes', ...counted, '--report', page];
+  say(`lapse drill ${kind}, ${trials} trials`);
   const { json, code } = await lapse(places, clock, args, { shown: true, signal });
   signal.throwIfAborted();
   if (json === undefined) throw new Error(`lapse drill ${kind} ended with ${code ?? 'a signal'}`);
