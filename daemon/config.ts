@@ -99,6 +99,8 @@ export function parseConfig(text: string, where: string): Config {
       'is needed for engine "fuse-native", which cannot tell callers apart, only there',
     );
   }
+  if (engine === 'fuse-native' && raw['drill'] !== DEFAULTS.drill)
+    throw reader.malformed('drill', 'needs the engine "kernel", which can tell a probe from others');
   return {
     state: reader.path('state'),
     mount: reader.path('mount'),

@@ -96,8 +96,10 @@ export class Receipts {
 
   /** What this host has to say of a drill. */
   say(statement: DrillStatement): void {
-    const { host } = this.#parts;
-    void this.#sign('statement', () => signStatement(statement, host.signingKey, host.kid));
+    const { host, log } = this.#parts;
+    this.#sign('statement', () => signStatement(statement, host.signingKey, host.kid)).catch(
+      (error: unknown) => log.error(`a statement of a drill is not signed: ${(error as Error).message}`),
+    );
   }
 
   /** One after another, so that they are posted in the order in which they were made. */
@@ -112,7 +114,10 @@ export class Receipts {
       this.#more.resolve(undefined);
       return at;
     });
-    this.#signing = signed.then(() => undefined);
+    this.#signing = signed.then(
+      () => undefined,
+      () => undefined,
+    );
     return signed;
   }
 

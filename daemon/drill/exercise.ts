@@ -238,6 +238,7 @@ export class Exercise {
     const { clock, say } = this.#parts;
     const probe = this.#running();
     const struck = this.#strike(trial, signal, aborted);
+    struck.catch((error: unknown) => this.#fail(error));
     if (this.#order.kind === 'partition') await this.#untilFailedClosed(trial, signal);
     else await Promise.race([trial.gone, aborted]);
     await clock.sleep(this.#order.settleMs, signal);

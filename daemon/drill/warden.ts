@@ -212,7 +212,7 @@ export class Warden {
     }
     if (this.#isLeaving) return;
     await exercise.close().catch((error: unknown) => this.#tell(error));
-    kept.write(undefined);
+    this.#attempt(() => kept.write(undefined));
     this.#running = undefined;
     log.info(`a drill ended: ${order.id}`);
   }

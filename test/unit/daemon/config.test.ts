@@ -82,6 +82,11 @@ describe('refused', () => {
     ['a workload for the kernel engine', `workload = "web"`, /workload is needed .* only there/],
     ['a workload that is none', `engine = "fuse-native"\nworkload = "a b"`, /workload is not a workload/],
     ['a drill that is neither off nor on', `drill = true`, /drill must be one of: off, on, crash/],
+    [
+      'a drill where callers cannot be told apart',
+      `engine = "fuse-native"\nworkload = "web"\ndrill = "on"`,
+      /drill needs the engine "kernel"/,
+    ],
     ['no trials a day', `drill = "on"\ndrill_cap = 0`, /drill_cap must be a number from 1 to 100000/],
     ['a probe looked for on a path', `drill_probe = "probe"`, /drill_probe must be an absolute path/],
     ['words in one text', `drill_exec = "runc exec web-1"`, /drill_exec must be a list of words/],

@@ -362,6 +362,16 @@ describe('a crash', () => {
     await next.end();
   });
 
+  test('does not come when what is known cannot be kept', async () => {
+    kept.write = () => {
+      throw new Error('no space');
+    };
+    await pass(600);
+    expect([words(), strikes]).toEqual([['armed 1', 'probe-failed'], []]);
+    expect(warden.status.state).toBe('idle');
+    kept.write = () => undefined;
+  });
+
   test('an end of this server that is the drill’s doing leaves the probe to the next', async () => {
     await pass(500);
     await warden.end();

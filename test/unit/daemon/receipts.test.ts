@@ -265,6 +265,13 @@ describe('what is said of a drill', () => {
     expect(await verifyStatement(jws, host as never, REALM)).toEqual(armed(2));
   });
 
+  test('and cannot be signed: is left out, and receipts go on', async () => {
+    receipts.say({ ...armed(1), version: 0.5 } as DrillStatement);
+    void receipts.note(effect());
+    await vi.waitFor(() => expect(posted.flat()).toHaveLength(1));
+    expect(kinds()).toEqual(['receipt']);
+  });
+
   test('never takes the place of a receipt, nor a receipt that of it', async () => {
     post = () => Promise.reject(new ClientError('service-unreachable', 'gone'));
     for (let version = 1; version <= 70; version++) {
