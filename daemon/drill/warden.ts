@@ -161,11 +161,12 @@ export class Warden {
 
   async #carryOut(order: DrillOrder | undefined, file: FileName, signal: AbortSignal): Promise<void> {
     if (signal.aborted) return;
-    const left = this.#left?.order === order?.id ? this.#left : undefined;
+    const kept = this.#left;
     this.#left = undefined;
+    const left = kept?.order === order?.id ? kept : undefined;
     const refusal = order && (await this.#refusal(order));
     const isResumed = left !== undefined && refusal === undefined;
-    const isClear = isResumed || (await this.#sweep());
+    const isClear = isResumed || (await this.#sweep(kept !== undefined));
     if (!order) return;
     const code = refusal ?? (isClear ? undefined : 'drill-busy');
     if (code === undefined) await this.#exercise(order, file, left, signal);
@@ -217,13 +218,13 @@ export class Warden {
     log.info(`a drill ended: ${order.id}`);
   }
 
-  /** Whether no probe is there, whoever left one. */
-  async #sweep(): Promise<boolean> {
+  /** Whether no probe is there, whoever left one; `isKept` is whether anything of it is. */
+  async #sweep(isKept: boolean): Promise<boolean> {
     const { prober, stage, kept } = this.#parts;
     try {
       await (await prober.adopt())?.stop();
       if (stage.workloads.some(({ id }) => id === REGISTRATION)) await stage.unregister(REGISTRATION);
-      kept.write(undefined);
+      if (isKept) kept.write(undefined);
       return true;
     } catch (error) {
       this.#tell(error);
