@@ -6,6 +6,7 @@ import { canonicalJson } from '../../manifest/canonical-json.ts';
 import type { JsonObject } from '../../manifest/json.ts';
 import type { Namespace, SecretName } from '../../manifest/names.ts';
 import type { Fleet } from '../../manifest/realm/fleet.ts';
+import { DRILL } from '../../manifest/realm/drill/order.ts';
 import { recipientsOf } from '../../manifest/realm/fleet.ts';
 import type { Publish, Published, RoleUpload, ServiceMoment } from '../../manifest/realm/exchange.ts';
 import type { Policy } from '../../manifest/realm/policy.ts';
@@ -312,8 +313,8 @@ export function secretsOf(state: RealmState, namespace: Namespace): Secrets {
   if (failure) throw failure;
   const secrets = state.secrets.get(namespace);
   if (!secrets) {
-    const advice = `run: lapse namespace add ${namespace}`;
-    throw new ClientError('namespace-unknown', `there is no namespace ${namespace}; ${advice}`);
+    const advice = namespace === DRILL ? 'lapse drill enable' : `lapse namespace add ${namespace}`;
+    throw new ClientError('namespace-unknown', `there is no namespace ${namespace}; run: ${advice}`);
   }
   return secrets;
 }

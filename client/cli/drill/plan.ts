@@ -73,7 +73,7 @@ export function withDrillOptions(command: Command): Command {
 
 export function withCrashOptions(command: Command): Command {
   return command
-    .option('--victims <names>', `what is struck: of ${CRASH_VICTIMS.join(', ')}`, 'server,holder')
+    .option('--victims <names>', `what is struck: of ${CRASH_VICTIMS.join(', ')}`, 'server')
     .option('--means <names>', `how: of ${CRASH_MEANS.join(', ')}`, CRASH_MEANS.join())
     .option('--within <time>', 'strike and revocation come at random moments within so long', '1s');
 }
