@@ -1,6 +1,8 @@
 // `lapse drill end`: ends a drill that stands, whoever ordered it: hosts stop their probes, and the canary is taken back.
+import { isLapseError } from '../../../manifest/errors.ts';
 import { CANARY, DRILL } from '../../../manifest/realm/drill/order.ts';
 import { currentRole } from '../../../manifest/tuf/trusted-set.ts';
+import type { RealmState } from '../../reading.ts';
 import type { Context, Register } from '../command.ts';
 import { confirm } from '../confirm.ts';
 import { publishConfirmed, report } from '../confirmation.ts';
@@ -49,11 +51,21 @@ async function end(context: Context, options: EndOptions): Promise<void> {
     options: wait,
     said: (ms) => [`The drill has ended; published after ${ms} ms.`],
   };
-  const standing = standingOrder(session.state, context.clock.now());
-  const what = standing ? `${orderText(standing)}.` : 'A drill stands, whose time is over.';
-  await confirm(`${what.charAt(0).toUpperCase()}${what.slice(1)} End it?`, options.yes ?? false);
+  const what = describe(session.state, context.clock.now());
+  await confirm(`${what} End it?`, options.yes ?? false);
   const outcome = await publishConfirmed(context, session, change, (state) =>
     endEdit(state, context.clock.now()),
   );
   report(context, outcome, change, { ended: true });
+}
+
+/** One that no host could read is ended like any other. */
+function describe(state: RealmState, now: number): string {
+  try {
+    const standing = standingOrder(state, now);
+    return standing ? `There is a drill: ${orderText(standing)}.` : 'A drill stands, whose time is over.';
+  } catch (error) {
+    if (!isLapseError(error)) throw error;
+    return `A drill stands that nobody can read: ${error.message}.`;
+  }
 }

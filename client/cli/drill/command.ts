@@ -46,6 +46,8 @@ export async function drill(context: Context, kind: DrillKind, options: DrillOpt
     return await new DrillRun(parts).run();
   };
   const record = await measured();
+  if (interrupt.now.aborted)
+    context.output.progress('Ended at once: the order may still stand; end it with lapse drill end');
   const { alarms } = receipts.reader;
   if (alarms.length > 0) throw new ClientError('receipts-conflict', `ALARM: ${alarms.join('; ')}`);
   await report.tell(context, session, record);

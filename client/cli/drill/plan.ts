@@ -127,9 +127,10 @@ function parseCrash({ victims = '', means = '', within = '' }: DrillOptions): Cr
   };
 }
 
-/** Those that take part at once, one group after another; at least one host each. */
+/** Those that take part at once, one group after another: at least one host each, and no more than an order may name. */
 export function groupsOf(hosts: readonly HostName[], share: number): readonly (readonly HostName[])[] {
-  const size = Math.max(1, Math.floor((hosts.length * share) / 100));
+  const shared = Math.floor((hosts.length * share) / 100);
+  const size = Math.min(Math.max(1, shared), DRILL_LIMITS.hosts);
   return Array.from({ length: Math.ceil(hosts.length / size) }, (_, i) =>
     hosts.slice(i * size, (i + 1) * size),
   );

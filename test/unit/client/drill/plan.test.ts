@@ -95,6 +95,7 @@ describe('groups', () => {
     [4, 50, [2, 2]],
     [3, 10, [1, 1, 1]],
     [1, 1, [1]],
+    [1001, 100, [1000, 1]],
   ])('%i hosts, %i percent at once: %j', (hosts, share, sizes) => {
     const groups = groupsOf(names(hosts), share);
     expect(groups.map((group) => group.length)).toEqual(sizes);
