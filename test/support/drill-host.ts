@@ -15,7 +15,7 @@ import type { TestHost, TestRealm } from './realm.ts';
 import type { EventStream, TestClient } from './realm-service.ts';
 
 export interface Manner {
-  /** It takes no part: with this code, or without a word. */
+  /** It takes no part: with this code, or without a word but its receipts. */
   readonly refuses?: string;
   readonly isSilent?: boolean;
   /** Another machine's clock: its boot id, and by how many microseconds it is ahead. */
@@ -102,9 +102,9 @@ export class DrillHost implements AsyncDisposable {
       this.orders.push(order.id);
       this.#manner.onOrder?.(order);
     }
-    if (this.#manner.isSilent === true) return;
     const receiptSigned = this.#now();
     await this.#post(await this.#receipt(role.version, sha256(file)));
+    if (this.#manner.isSilent === true) return;
     const code = this.#manner.refuses;
     if (code !== undefined) {
       if (isNamed) await this.#say({ kind: 'refused', code }, order.id);

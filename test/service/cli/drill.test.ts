@@ -263,6 +263,17 @@ test('one at a time: another waits, or whoever ends the first one', async () => 
   expect((await first).code).toBe('drill-aborted');
 });
 
+test('two that begin at the same moment: the service lets one of them, and the other says so', async () => {
+  for (const name of NAMES) await host(name, { isSilent: true });
+  const both = [practise('revoke', { timeout: '60s' }), practise('rotate', { timeout: '60s' })];
+  expect((await Promise.race(both)).code).toBe('drill-running');
+  interrupt.abort();
+  const codes = (await Promise.all(both)).map(({ code }) => code);
+  expect(codes.toSorted()).toEqual(['drill-aborted', 'drill-running']);
+  interrupt = new AbortController();
+  await expectTidy();
+});
+
 test("an order whose time is over stands in nobody's way", async () => {
   await host('web-1');
   const session = await Session.open(context({ text: '' }));
