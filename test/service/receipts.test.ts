@@ -192,7 +192,8 @@ describe('receipts', () => {
     await post(await receipt(host));
     const [one] = (await stored()).receipts;
     expect(body['boot']).toBe(bootId);
-    const moments = [before, body['at'] as number, pushed.at!, one!.at, systemClock.monotonicUs()];
+    const { at: committed } = body as { readonly at: number };
+    const moments = [before, committed, pushed.at!, one!.at, systemClock.monotonicUs()];
     expect(moments.every((at) => Number.isSafeInteger(at))).toBe(true);
     expect(moments).toEqual(moments.toSorted((a, b) => a - b));
   });
