@@ -29,7 +29,7 @@ let realm: string;
 beforeAll(async () => {
   stage = await Stage.make();
   await stage.run('lapse init --service $URL --no-passphrase');
-  await stage.ask('namespace add drill');
+  await stage.ask('drill enable');
   ({ realm } = JSON.parse(await stage.run('lapse --json status')) as { realm: string });
   const file = await readIdentityFile(join(stage.directory, 'operator/identities/operator.identity'));
   operator = holdIdentity('operator', await file.open(Buffer.alloc(0)));
