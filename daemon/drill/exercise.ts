@@ -27,6 +27,8 @@ const GRACE_NS = 500_000_000n;
 const LATE_MS = 2000;
 /** How much longer than it needs a cut may last at most, and how long the probe may take to count, in milliseconds. */
 const SLACK_MS = 1000;
+/** How long a server answers at least before it is struck: at most five may die within 10 s (fuse/hold/hold.sh). Milliseconds. */
+const REST_MS = 2500;
 /** How often what the probe saw is looked at. */
 const TRY_MS = 5;
 
@@ -196,6 +198,7 @@ export class Exercise {
   /** The next trial, once every way has read its version; undefined when there is none any more. */
   async #arm(signal: AbortSignal, aborted: Promise<undefined>): Promise<Trial | undefined> {
     const probe = this.#running();
+    await this.#rest(signal);
     while (!signal.aborted && this.#trials < this.#order.trials) {
       const naming = this.#naming.signal;
       const named = this.#named;
@@ -216,6 +219,13 @@ export class Exercise {
       return trial;
     }
     return undefined;
+  }
+
+  /** In a crash drill: a holder gives up a server that dies too often. */
+  async #rest(signal: AbortSignal): Promise<void> {
+    const { clock, answeringSince } = this.#parts;
+    const agoMs = Number(clock.monotonic() - answeringSince) / 1e6;
+    if (this.#order.crash && agoMs < REST_MS) await clock.sleep(REST_MS - agoMs, signal);
   }
 
   /**

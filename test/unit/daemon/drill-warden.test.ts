@@ -336,6 +336,9 @@ describe('a crash', () => {
     warden.begin();
     standing = { ...standing, kind: 'crash', crash };
     await note({ order: standing, canaries: [1] });
+    await pass(2499);
+    expect(words()).toEqual([]);
+    await pass(1);
   });
 
   test('comes after armed, at its moment, when everything is kept; the next server goes on', async () => {
