@@ -13,6 +13,9 @@ import { ed25519KeyJson } from '../../manifest/tuf/keys.ts';
 import { TestRealm, makeSigner, merged } from '../support/realm.ts';
 import { startPayments, startTestService } from '../support/realm-service.ts';
 
+/** In the answer to whatever was committed. */
+const MOMENT = { at: expect.any(Number) as number, boot: expect.any(String) as string };
+
 const MINUTE = 60_000;
 const DAY = 24 * 60 * MINUTE;
 
@@ -31,7 +34,7 @@ test('what was published is what a client verifies', async () => {
   const publish = await realm.put('payments', 'db');
   expect(await client.publish(publish)).toEqual({
     status: 200,
-    body: { roles: { payments: 2 }, snapshot: 3, timestamp: 3 },
+    body: { roles: { payments: 2 }, snapshot: 3, timestamp: 3, ...MOMENT },
   });
   const set = await client.verify(realm.genesis.root, service.clock.now(), ['payments']);
   const db = secretsIn(set).get('db')!;
@@ -54,7 +57,7 @@ test('an empty service says so, and begins a realm once it is given one', async 
   });
   expect(await client.create(realm.genesis)).toEqual({
     status: 201,
-    body: { roles: { targets: 1, fleet: 1, 'fleet-hosts': 1 }, snapshot: 1, timestamp: 1 },
+    body: { roles: { targets: 1, fleet: 1, 'fleet-hosts': 1 }, snapshot: 1, timestamp: 1, ...MOMENT },
   });
   expect(await (await client.get('health')).json()).toEqual({ realm: true, streams: 0 });
 });
@@ -88,7 +91,7 @@ test('several roles in one publish take effect together, or none does', async ()
   expect(await client.publish(merged(secret, billing))).toMatchObject({ body: { code: 'metadata-missing' } });
   expect(await client.publish(merged(billing, secret))).toEqual({
     status: 200,
-    body: { roles: { targets: 3, billing: 1 }, snapshot: 3, timestamp: 3 },
+    body: { roles: { targets: 3, billing: 1 }, snapshot: 3, timestamp: 3, ...MOMENT },
   });
   await client.verify(realm.genesis.root, service.clock.now(), ['billing', 'fleet', 'fleet-hosts']);
 });

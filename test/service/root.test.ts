@@ -18,6 +18,9 @@ import type { TestSigner } from '../support/realm.ts';
 import { startPayments } from '../support/realm-service.ts';
 import type { Payments } from '../support/realm-service.ts';
 
+/** In the answer to whatever was committed. */
+const MOMENT = { at: expect.any(Number) as number, boot: expect.any(String) as string };
+
 const DAY = 24 * 3600_000;
 
 let payments: Payments;
@@ -61,7 +64,7 @@ describe('a new root', () => {
     const root = realm.nextRoot({});
     expect(await client.changeRoot(root)).toEqual({
       status: 200,
-      body: { roles: { root: 2 }, snapshot: 2, timestamp: 3 },
+      body: { roles: { root: 2 }, snapshot: 2, timestamp: 3, ...MOMENT },
     });
     expect(await client.file('metadata/2.root.json')).toEqual(root);
     expect(await client.file('metadata/1.root.json')).toEqual(realm.genesis.root);
@@ -181,7 +184,7 @@ describe('new online keys', () => {
     const { next } = await client.onlineKeys();
     expect(await client.changeRoot(root)).toEqual({
       status: 200,
-      body: { roles: { root: 2 }, snapshot: 3, timestamp: 3 },
+      body: { roles: { root: 2 }, snapshot: 3, timestamp: 3, ...MOMENT },
     });
     expect(await client.onlineKeys()).toEqual(next);
     expect(existsSync(join(service.data, 'next-timestamp.ed25519'))).toBe(false);
