@@ -30,12 +30,17 @@ export interface Result {
   readonly problems: readonly string[];
 }
 
-/** `restarts`: how often a lapsed was started again. */
+/** How often a lapsed was started again, and a wall clock put wrong while its host was cut off by itself. */
+export interface Harm {
+  readonly restarts: number;
+  readonly wallClockJumps: number;
+}
+
 export function resultOf(
   options: Options,
   { summary, record }: Report,
   { cuts, outages }: FromOutside,
-  restarts: number,
+  { restarts, wallClockJumps }: Harm,
 ): Result {
   const partition = cuts && ofCuts(cuts, options.leaseS);
   const crash = outages && ofOutages(outages);
@@ -45,13 +50,16 @@ export function resultOf(
     ...(partition && partition.worstMs > partition.promisedMs
       ? [`a read ended ${partition.worstMs} ms after its host's line was cut`]
       : []),
+    ...(partition && options.sabotage === undefined && wallClockJumps === 0
+      ? ['control: no wall clock jumped while its host was cut off']
+      : []),
     ...(crash ? judge(crash, 'the service was struck') : []),
   ];
   const { kind, trials, hosts, ms, readsAfterEffect, readsAfterReceipt, attemptsAfter, bound, slo } = summary;
   const { delayMs, sabotage } = options;
   const json = {
     ...{ kind, trials, hosts, ms, readsAfterEffect, readsAfterReceipt, attemptsAfter, bound, slo },
-    ...(partition ? { cutFromOutside: partition } : {}),
+    ...(partition ? { wallClockJumps, cutFromOutside: partition } : {}),
     ...(crash ? { serviceStruck: crash, restarts } : {}),
     pass: problems.length === 0,
     ...(sabotage === undefined ? {} : { sabotage }),
@@ -66,7 +74,8 @@ export function resultOf(
 }
 
 function networkOf(delayMs: number): string {
-  return `a namespace for each host, ${delayMs} ms each way added by a relay in user space`;
+  const delay = delayMs === 0 ? '' : `, ${delayMs} ms each way added by a relay in user space`;
+  return `a namespace for each host${delay}`;
 }
 
 interface Counts {

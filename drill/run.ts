@@ -64,12 +64,13 @@ export async function runDrill(
 ): Promise<Result> {
   if (options.kind === 'crash') for (const host of fleet.hosts) host.supervise();
   const ordered = new AbortController();
-  const jumps = options.kind === 'partition' && jumpWhileCut(fleet.hosts, setting.clock, ordered.signal);
+  const isCut = options.kind === 'partition';
+  const jumps = isCut ? jumpWhileCut(fleet.hosts, setting.clock, ordered.signal) : 0;
   const report = await order(fleet, options, page, setting).finally(() => ordered.abort());
-  await jumps;
+  const wallClockJumps = await jumps;
   const outside = report.summary.pass ? await fromOutside(fleet, options, setting) : {};
   const restarts = fleet.hosts.reduce((sum, host) => sum + host.restarts, 0);
-  return resultOf(options, report, outside, restarts);
+  return resultOf(options, report, outside, { restarts, wallClockJumps });
 }
 
 async function order(

@@ -18,21 +18,28 @@ export function jumpOf(host: number, trial: number): number {
   return JUMPS[(host + trial) % JUMPS.length] ?? 0;
 }
 
-/** Until the signal aborts; then all of them are right again. */
+/** Until the signal aborts; then all of them are right again. How often one was put wrong. */
 export async function jumpWhileCut(
   hosts: readonly DrillHost[],
   clock: Clock,
   signal: AbortSignal,
-): Promise<void> {
+): Promise<number> {
+  const wrong = new Map<DrillHost, number>();
+  let jumps = 0;
   while (!signal.aborted) {
     const now = Number(clock.monotonic() / 1000n);
     for (const [i, host] of hosts.entries()) {
       const cut = await cutOf(host);
-      await host.moveWallClock(cut && now < cut.leaseEnd + AFTER_LEASE_US ? jumpOf(i, cut.number) : 0);
+      const ms = cut && now < cut.leaseEnd + AFTER_LEASE_US ? jumpOf(i, cut.number) : 0;
+      if (ms === (wrong.get(host) ?? 0)) continue;
+      await host.moveWallClock(ms);
+      wrong.set(host, ms);
+      if (ms !== 0) jumps += 1;
     }
     await clock.sleep(POLL_MS, signal);
   }
   for (const host of hosts) await host.moveWallClock(0);
+  return jumps;
 }
 
 interface Cut {
@@ -46,7 +53,7 @@ interface State {
 }
 
 async function cutOf({ places }: DrillHost): Promise<Cut | undefined> {
-  const text = await readFile(join(dirname(places.control), 'drill', 'state.json'), 'utf8').catch(() => '{}');
+  const text = await readFile(join(dirname(places.control), 'drill.json'), 'utf8').catch(() => '{}');
   const trial = (JSON.parse(text) as State).drill?.trial;
   const leaseEnd = trial?.moments.leaseEnd;
   return trial && leaseEnd !== undefined ? { number: trial.number, leaseEnd } : undefined;
