@@ -65,6 +65,7 @@ export class Follower {
   #isAsked = false;
   #isRefused = false;
   #isToBeSaved = false;
+  #saving: Promise<void> = Promise.resolve();
   /** The namespace that this host hears nothing of. */
   #cut: Namespace | undefined;
   readonly #renewed = Promise.withResolvers<undefined>();
@@ -121,9 +122,10 @@ export class Follower {
     await this.apply();
   }
 
-  /** Until the signal aborts. */
+  /** Until the signal aborts; then what was verified last is saved, too. */
   async run(signal: AbortSignal): Promise<void> {
     await Promise.all([this.#poll(signal), this.#listen(signal)]);
+    await this.#saving;
   }
 
   /**
@@ -245,7 +247,7 @@ export class Follower {
           const { files, at, boot } = news;
           const sent = at === undefined || boot === undefined ? undefined : { at, boot };
           await this.apply(files, receivedAt, sent);
-          void this.#saveSoon(signal);
+          if (!this.#isToBeSaved) this.#saving = this.#saveSoon(signal);
           if (this.#isWithoutLease()) this.#ask();
           lastId = id;
           pause = RETRY_MS.least;
@@ -270,7 +272,6 @@ export class Follower {
   }
 
   async #saveSoon(signal: AbortSignal): Promise<void> {
-    if (this.#isToBeSaved) return;
     this.#isToBeSaved = true;
     await this.#parts.clock.sleep(SAVE_AFTER_MS, signal);
     this.#isToBeSaved = false;

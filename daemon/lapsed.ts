@@ -53,6 +53,9 @@ const ALONE_MS = 500;
 /** How long an orderly end may take, in milliseconds, before the process kills itself. */
 const END_MS = 1800;
 
+/** How long an orderly end waits for a disk, in milliseconds. */
+const SAVE_MS = 500;
+
 /** What the demo's sabotage may replace, to prove that its checks would notice. */
 export interface DaemonParts {
   readonly worker?: URL;
@@ -161,6 +164,7 @@ export async function runDaemon(
     kept: new KeptDrills(new StateFile(join(run, 'drill.json'))),
     say: (statement) => receipts.say(statement),
   });
+  let following: Promise<void> = Promise.resolve();
   using _tick = clock.every(TICK_MS, () => serving.tick());
   using _sweep = clock.every(SWEEP_MS, () => serving.sweep());
 
@@ -173,7 +177,7 @@ export async function runDaemon(
     if (held?.phase === 'next') {
       // Nobody would ever tell it to go.
       using _alone = clock.every(ALONE_MS, () => held.beat());
-      void follower.run(ending.signal);
+      following = follower.run(ending.signal);
       await Promise.all([serving.settled, follower.renewed]);
       log.info('everything is loaded; serving when the other one has ended');
       held.ready();
@@ -202,7 +206,7 @@ export async function runDaemon(
       ...{ host, serving, follower, updater, keyring, receipts, leases, vault, warden, clock },
     });
     void receipts.run(ending.signal);
-    if (held?.phase !== 'next') void follower.run(ending.signal);
+    if (held?.phase !== 'next') following = follower.run(ending.signal);
     log.info(`serving ${config.mount}, control on ${config.control}`);
     if (!isInMemory(run))
       log.warn(`${run} is not in memory (tmpfs): a disk that stands still stops this server, too`);
@@ -226,6 +230,8 @@ export async function runDaemon(
     await serving.end();
     await engine.close();
     await drilled;
+    // Or a service could show the next start what was before; but a disk that stands still keeps nobody here.
+    await Promise.race([following, clock.sleep(SAVE_MS)]);
     log.info('ended; nothing is mounted any more');
     process.exit(process.exitCode ?? EXIT.ended);
   } catch (error) {

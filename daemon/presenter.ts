@@ -8,7 +8,8 @@ import type { Server } from './server.ts';
 import { NOTHING_YET } from './table.ts';
 import type { ServedFile, Table } from './table.ts';
 import type { News, Replaced, Watchers } from './watchers.ts';
-import { withdraw } from './withdrawal.ts';
+import { withdraw, withdrawDead } from './withdrawal.ts';
+import type { Dead } from './withdrawal.ts';
 
 /** How many files of a table are held, so that who watches the file itself hears; of the rest only directories do. */
 const MOST_HELD = 64;
@@ -61,22 +62,26 @@ export class Presenter {
 
   /**
    * Resolves when everything that is not in this table is gone for everybody; then `announce` tells who watches, and may
-   * be cut short: what it did not get to is told with the next table.
+   * be cut short: what it did not get to is told with the next table. The kernel forgets what is dead while the table is on
+   * its way to the serving thread.
    */
-  async settled(table: Table): Promise<Announce> {
+  async settled(table: Table, dead?: Dead): Promise<Announce> {
     const { server, record, watchers } = this.#parts;
     const news = watchers.news(table);
     await record.extend(table);
     const held = await this.#hold(news.replaced.slice(0, MOST_HELD));
-    await server.show({
+    const shown = server.show({
       ...table,
       settled: true,
       arriving: nodesOf(news.arriving),
       // What is held is told of, even if no overlap keeps it.
       departing: [...news.departing, ...held.map(({ file }) => file.before)],
     });
-    this.#parts.effects.denied();
-    await withdraw(server.invalidator, this.#told, table);
+    await Promise.all([
+      dead && withdrawDead(server.invalidator, this.#told, dead),
+      shown.then(() => this.#parts.effects.denied()),
+    ]);
+    await withdraw(server.invalidator, this.#told, table, dead);
     this.#told = table;
     this.#note(without(table, news.arriving));
     return async (hurry) => {

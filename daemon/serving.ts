@@ -81,7 +81,8 @@ export class Serving {
   #secrets: ReadonlyMap<Namespace, Secrets> = new Map();
   /** Stays with a namespace that does not verify. */
   #pools: ReadonlyMap<Namespace, readonly PoolName[]> = new Map();
-  #dead: number[] = [];
+  /** What was revoked in the vault and is not zeroed yet: its slot. */
+  #dead = new Map<TargetPath, number>();
   #table: Table = EMPTY_TABLE;
   #problems: readonly LapseError[] = [];
   #showing: Promise<void> = Promise.resolve();
@@ -243,7 +244,7 @@ export class Serving {
       if (living.has(path)) continue;
       this.#parts.vault.revoke(slot);
       this.#held.delete(path);
-      this.#dead.push(slot);
+      this.#dead.set(path, slot);
     }
     // An overlap that has ended must not begin anew, so it is remembered for as long as the version is listed.
     this.#overlaps.keep(
@@ -310,7 +311,7 @@ export class Serving {
   async #showNow(): Promise<Announce | undefined> {
     if (this.#resting) return undefined;
     const dead = this.#dead;
-    this.#dead = [];
+    this.#dead = new Map();
     const settled = this.#isSettled;
     const { leases } = this.#parts;
     const { table, problems } = layOut(
@@ -325,10 +326,10 @@ export class Serving {
     this.#problems = problems;
     const presenter = this.#presenter;
     let announce: Announce | undefined;
-    if (settled) announce = await presenter?.settled(table);
+    if (settled) announce = await presenter?.settled(table, new Set(dead.keys()));
     else await presenter?.unsettled(table);
-    for (const slot of dead) this.#parts.vault.reclaim(slot);
-    const zeroed = dead.length > 0 ? { zeroedAt: this.#parts.clock.monotonic() } : {};
+    for (const slot of dead.values()) this.#parts.vault.reclaim(slot);
+    const zeroed = dead.size > 0 ? { zeroedAt: this.#parts.clock.monotonic() } : {};
     if (settled) this.#settled.resolve(undefined);
     if (presenter && settled && basis) {
       const { moments } = this.effects;

@@ -30,6 +30,8 @@ let calls: string[];
 let shown: Shown[];
 /** How many effects there were at the beginning. */
 let before: number;
+/** What must come before a table is with the serving thread. */
+let served: () => Promise<undefined>;
 /** What the announcer answers. */
 let hears: (call: string) => boolean;
 
@@ -39,6 +41,7 @@ function after(table: Table): void {
   calls = [];
   shown = [];
   hears = () => true;
+  served = () => Promise.resolve(undefined);
   const note = (call: string): Promise<void> => Promise.resolve(void calls.push(call));
   const tell = (call: string): Promise<boolean> => Promise.resolve(calls.push(call)).then(() => hears(call));
   presenter = new Presenter({
@@ -47,7 +50,10 @@ function after(table: Table): void {
     told: table,
     record: { extend: () => note('extend'), reduce: () => note('reduce') },
     server: {
-      show: (next) => note('show').then(() => void shown.push(next)),
+      show: (next) =>
+        note('show')
+          .then(served)
+          .then(() => void shown.push(next)),
       invalidator: {
         pages: () => note('pages'),
         name: (_, name) => note(`name ${name}`),
@@ -110,6 +116,21 @@ describe('what goes', () => {
     expect(changes()).toEqual(['withdrawn payments/db@1']);
     expect(names(shown[0]!.departing)).toEqual(['db@1']);
     expect(await tell()).toEqual(['deleted db', 'switched web']);
+  });
+
+  test('of what is dead the kernel forgets the pages while the table is on its way', async () => {
+    const onItsWay = Promise.withResolvers<undefined>();
+    served = () => onItsWay.promise;
+    calls = [];
+    const settled = presenter.settled(revoked, new Set(first.files.map(({ path }) => path)));
+    await new Promise(setImmediate);
+    expect([calls, changes()]).toEqual([['extend', 'show', 'pages'], []]);
+    onItsWay.resolve(undefined);
+    await settled;
+    expect([calls, changes()]).toEqual([
+      ['extend', 'show', 'pages', 'removed db'],
+      ['withdrawn payments/db@1'],
+    ]);
   });
 
   test('is told once', async () => {

@@ -171,7 +171,7 @@ describe('a revocation', () => {
     await applying;
   });
 
-  test('is shown, then the kernel forgets, then it is in effect, then the slot is free', async () => {
+  test('is shown while the kernel forgets, then the name goes, then it is in effect, then the slot is free', async () => {
     const slot = await serve();
     const steps = [Promise.withResolvers<undefined>(), Promise.withResolvers<undefined>()];
     kernel = (call) => steps[call.startsWith('show') ? 0 : 1]!.promise;
@@ -187,11 +187,11 @@ describe('a revocation', () => {
     steps[1]!.resolve(undefined);
     await applying;
     await look();
-    const forgotten = ['show', `pages ${NODE}`, `removed ${VIEW} ${NODE} db`];
+    const first = ['show', `pages ${NODE}`];
     expect(snapshots).toEqual([
-      [['show'], 'shown payments/db@1', SlotState.revoked],
-      [forgotten, 'shown payments/db@1', SlotState.revoked],
-      [forgotten, 'withdrawn payments/db@1', SlotState.empty],
+      [first, 'shown payments/db@1', SlotState.revoked],
+      [first, 'shown payments/db@1', SlotState.revoked],
+      [[...first, `removed ${VIEW} ${NODE} db`], 'withdrawn payments/db@1', SlotState.empty],
     ]);
   });
 
@@ -498,8 +498,8 @@ describe('what is in effect is told', () => {
     const pushed = { at: 5, boot: 'b' };
     await serving.apply({ ...realm([secret({ tombstone: true })]), pushed });
     const { arrival, moments, zeroedAt, table } = said.at(-1)!;
-    // The table, then the pages and the name.
-    expect([moments.deniedAt - since, moments.effectAt - since]).toEqual([1_000_000n, 3_000_000n]);
+    // The table and beside it the pages, then the name.
+    expect([moments.deniedAt - since, moments.effectAt - since]).toEqual([2_000_000n, 3_000_000n]);
     expect([zeroedAt, arrival.pushed, table.files]).toEqual([moments.effectAt, pushed, []]);
     await serving.register(registered('api')[0]!);
     expect(said.at(-1)!.zeroedAt).toBeUndefined();

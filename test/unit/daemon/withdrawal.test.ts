@@ -1,23 +1,28 @@
 // What the kernel is told when one table follows another: everything that may not be reached any more, and no more.
-import { expect, test } from 'vitest';
+import { beforeEach, expect, test } from 'vitest';
 import type { Invalidator } from '../../../daemon/server.ts';
 import { fileNode, viewNode } from '../../../daemon/node-id.ts';
 import { EMPTY_TABLE } from '../../../daemon/table.ts';
 import type { Table } from '../../../daemon/table.ts';
-import { withdraw } from '../../../daemon/withdrawal.ts';
+import { withdraw, withdrawDead } from '../../../daemon/withdrawal.ts';
+import type { Dead } from '../../../daemon/withdrawal.ts';
 import type { TargetPath } from '../../../manifest/names.ts';
 import { API, WEB, grant, secret, tableOf } from './secrets.ts';
 
-async function told(old: Table, next: Table): Promise<string[]> {
-  const calls: string[] = [];
-  const note = (...call: readonly unknown[]): Promise<void> =>
-    Promise.resolve(void calls.push(call.join(' ')));
-  const invalidator: Invalidator = {
-    pages: (node) => note('pages', node),
-    name: (view, name) => note('name', view, name),
-    removed: (view, node, name) => note('removed', view, node, name),
-  };
-  await withdraw(invalidator, old, next);
+let calls: string[];
+
+const note = (...call: readonly unknown[]): Promise<void> => Promise.resolve(void calls.push(call.join(' ')));
+const invalidator: Invalidator = {
+  pages: (node) => note('pages', node),
+  name: (view, name) => note('name', view, name),
+  removed: (view, node, name) => note('removed', view, node, name),
+};
+
+beforeEach(() => (calls = []));
+
+async function told(old: Table, next: Table, dead?: Dead): Promise<string[]> {
+  calls = [];
+  await withdraw(invalidator, old, next, dead);
   return calls.sort();
 }
 
@@ -36,6 +41,15 @@ test('nothing, when nothing changed or something came', async () => {
 test('a revocation: pages and name', async () => {
   expect(await told(first, tableOf(secret({ tombstone: true })))).toEqual([
     `pages ${node(1)}`,
+    `removed ${web} ${node(1)} db`,
+  ]);
+});
+
+test('of what is dead: its pages, of every view that somebody reaches, and nothing else', async () => {
+  const dead = new Set(['payments/db@1' as TargetPath]);
+  await withdrawDead(invalidator, tableOf(secret({ newest: 2, superseded: [1] })), dead);
+  expect(calls).toEqual([`pages ${node(1)}`]);
+  expect(await told(first, tableOf(secret({ tombstone: true })), dead)).toEqual([
     `removed ${web} ${node(1)} db`,
   ]);
 });
