@@ -210,6 +210,9 @@ async function writeDaemonConfig(places: Places): Promise<string> {
   return config;
 }
 
+/** As systemd/lapsed.service says. */
+const NICE = '-10';
+
 /** `command` is `bin/lapsed`, or the sabotaged one. Resolves when it serves under a lease. */
 export async function startDaemon(
   places: Places,
@@ -221,7 +224,7 @@ export async function startDaemon(
     places,
     clock,
     'lapsed',
-    on(places.cpus.host, [...places.enter, ...command, '--config', config]),
+    on(places.cpus.host, ['nice', '-n', NICE, ...places.enter, ...command, '--config', config]),
   );
   await until(clock, program, places, async () => {
     const status = await daemonStatus(places, clock).catch(() => undefined);
