@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Figures } from '../../demo/measure.ts';
 import { until, mountsBelow } from '../support/lapsed.ts';
+import { commandLines } from '../support/processes.ts';
 
 const MAIN = fileURLToPath(new URL('../../demo/main.ts', import.meta.url));
 const FIGURES = fileURLToPath(new URL('../../out/demo.json', import.meta.url));
@@ -54,18 +55,6 @@ function expectNothingLeft(demo: Demo): void {
   expect(readdirSync(temporary)).toEqual([]);
   const groups = readdirSync('/sys/fs/cgroup', { recursive: true, encoding: 'utf8' });
   expect(groups.filter((name) => name.includes(`lapse-demo-${demo.child.pid}-`))).toEqual([]);
-}
-
-function commandLines(): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      } catch {
-        return ''; // it has ended
-      }
-    });
 }
 
 it('passes, with the figures that are promised', async () => {

@@ -15,6 +15,7 @@ import { readOptions } from '../../drill/options.ts';
 import type { Options } from '../../drill/options.ts';
 import { runDrill, startFleet } from '../../drill/run.ts';
 import { mountsBelow, until } from '../support/lapsed.ts';
+import { commandLines } from '../support/processes.ts';
 
 const MAIN = fileURLToPath(new URL('../../drill/main.ts', import.meta.url));
 const FIGURES = fileURLToPath(new URL('../../out/drill-revoke.json', import.meta.url));
@@ -38,18 +39,6 @@ function expectNothingLeft(pid: number): void {
   const ip = (...args: readonly string[]): string => spawnSync('ip', args, { encoding: 'utf8' }).stdout;
   expect(ip('netns', 'list')).not.toContain(`lapse-drill-${pid}-`);
   expect(ip('link')).not.toMatch(new RegExp(`lapseb${pid}:|lv${pid}-`));
-}
-
-function commandLines(): string[] {
-  return readdirSync('/proc')
-    .filter((name) => /^\d+$/.test(name))
-    .map((pid) => {
-      try {
-        return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
-      } catch {
-        return ''; // it has ended
-      }
-    });
 }
 
 describe('one fleet: two hosts, each 5 ms away in a network namespace', () => {

@@ -4,6 +4,7 @@ import { fork, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, existsSync, openSync, readFileSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { ProbeGroup, findHierarchy } from '../../daemon/drill/probe-group.ts';
@@ -214,6 +215,8 @@ describe('a file in memory', () => {
     const probe = await canary.probe({ place: ['/usr/bin/env'] });
     const file = join(canary.run, 'probe.json');
     const state = JSON.parse(readFileSync(file, 'utf8')) as object;
+    // Two that began within one tick of the kernel's clock, 10 ms, could not be told apart.
+    await sleep(30);
     const other = spawn('sleep', ['60'], { stdio: 'ignore' });
     writeFileSync(file, JSON.stringify({ ...state, pid: other.pid }));
     expect(await canary.adopt()).toBeUndefined();
