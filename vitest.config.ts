@@ -1,7 +1,8 @@
 // Four projects, from pure to real: unit (no I/O), service (a real service on loopback), mount (a real FUSE
 // mount; root), container (real runc containers; root). The last two are serial: they share the kernel.
-import { accessSync, constants, statfsSync } from 'node:fs';
+import { accessSync, appendFileSync, constants, mkdirSync, statfsSync } from 'node:fs';
 import { tmpdir } from 'node:os';
+import { dirname } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { defineConfig } from 'vitest/config';
 import type { Reporter } from 'vitest/node';
@@ -35,29 +36,49 @@ const project = (name: string, groupOrder: number, serial: boolean) => ({
     fileParallelism: !serial,
     maxConcurrency: 2,
     sequence: { groupOrder },
-    // Real processes, disks and clocks: a test that fails gets one more try, and `secondTries` says so at the end.
+    // Real processes, disks and clocks: a test that fails gets one more try, and `verdict` says so at the end.
     retry: 1,
     testTimeout: name === 'unit' ? 20_000 : 60_000,
     hookTimeout: 60_000,
   },
 });
 
-const retried: string[] = [];
+/** What is left to read of each run when all the rest has scrolled away; `tools/test.sh` prints it last of all. */
+const VERDICT = fileURLToPath(new URL('out/test-verdict.log', import.meta.url));
 
-/** Names every test that passed only when it was tried again: it is to be mended. */
-const secondTries: Reporter = {
-  onTestCaseResult(test) {
-    const { retryCount = 0 } = test.diagnostic() ?? {};
-    if (retryCount > 0) retried.push(`${test.module.moduleId}: ${test.fullName}`);
-  },
-  onTestRunEnd() {
-    for (const name of retried) process.stdout.write(`TRIED AGAIN ${name}\n`);
+/** The text of an error on one line, no longer than a line is read. */
+const brief = (message: string): string => message.replace(/\s+/g, ' ').slice(0, 300);
+
+/** Names every test that failed, with why, and every one that passed only when it was tried again: it is to be mended. */
+const verdict: Reporter = {
+  onTestRunEnd(modules, unhandled) {
+    const lines: string[] = unhandled.map((error) => `UNHANDLED ${brief(error.stack ?? error.message)}`);
+    const failed = (name: string, errors: readonly { message: string }[]) => {
+      if (errors.length > 0) lines.push(`FAILED ${name}: ${errors.map((error) => brief(error.message)).join(' | ')}`);
+    };
+    for (const module of modules) {
+      const file = module.relativeModuleId;
+      failed(file, module.errors());
+      for (const suite of module.children.allSuites()) failed(`${file}: ${suite.fullName}`, suite.errors());
+      for (const test of module.children.allTests()) {
+        const name = `${file}: ${test.fullName}`;
+        const { state, errors = [] } = test.result();
+        if (state === 'failed') failed(name, errors);
+        else if ((test.diagnostic()?.retryCount ?? 0) > 0) {
+          lines.push(`TRIED AGAIN ${name}: ${errors.map((error) => brief(error.message)).join(' | ')}`);
+        }
+      }
+    }
+    const text = lines.map((line) => `${line}\n`).join('');
+    mkdirSync(dirname(VERDICT), { recursive: true });
+    appendFileSync(VERDICT, text);
+    process.stdout.write(text);
   },
 };
 
 export default defineConfig({
   test: {
-    reporters: ['default', secondTries],
+    reporters: ['default', verdict],
     projects: [
       project('unit', 0, false),
       project('service', 1, false),

@@ -29,6 +29,8 @@ export interface ThreadData {
   readonly go: SharedArrayBuffer;
   /** One Int32: not 0 when the thread shall stop. */
   readonly stop: SharedArrayBuffer;
+  /** One Int32: how many tables the thread has taken; whoever waits for it is woken. */
+  readonly taken: SharedArrayBuffer;
   /** Where replies are made: in the arena, since they hold plaintext. */
   readonly reply: Region;
   readonly tables: MessagePort;
@@ -61,7 +63,7 @@ function nextTable(tables: MessagePort): Shown | undefined {
 }
 
 export function runServingThread(parts: ThreadParts = {}): void {
-  const { device, agreement, arena, slots, leases, go, stop, reply, tables } = workerData as ThreadData;
+  const { device, agreement, arena, slots, leases, go, stop, taken, reply, tables } = workerData as ThreadData;
   const report = (message: ThreadReport): void => parentPort?.postMessage(message);
   const table = new SlotTable(slots);
   const opener = new VaultOpener(table, arena, (slot) => report({ kind: 'opened', slot }), parts.decrypt);
@@ -69,6 +71,7 @@ export function runServingThread(parts: ThreadParts = {}): void {
   const files = new SecretFiles(opener, new Leases(() => clock.boot(), leases));
   const tree = new SecretTree(parts.identify ?? identifyByCgroup(), files);
   const stopFlag = new Int32Array(stop);
+  const takenTables = new Int32Array(taken);
   Atomics.wait(new Int32Array(go), 0, 0);
   const reason = serve({
     device,
@@ -76,7 +79,11 @@ export function runServingThread(parts: ThreadParts = {}): void {
     tree,
     replyBuffer: new Uint8Array(arena, reply.offset, reply.length),
     drain: () => {
-      for (let next = nextTable(tables); next; next = nextTable(tables)) tree.show(next);
+      for (let next = nextTable(tables); next; next = nextTable(tables)) {
+        tree.show(next);
+        Atomics.add(takenTables, 0, 1);
+        Atomics.notify(takenTables, 0);
+      }
     },
     stopped: () => Atomics.load(stopFlag, 0) !== 0,
     onReady: (agreed) => report({ kind: 'ready', agreement: agreed }),

@@ -1,6 +1,6 @@
 // What must not grow: memory and descriptors of the server and of its holder, measured every few seconds while nothing
-// disturbs them. Node gives memory back late, so the least of the first quarter is compared with the least of the last; and
-// it takes minutes to reach its size, so of a shorter time only the descriptors count.
+// disturbs them. Node takes minutes to reach its size, so the first quarter does not count, and of a short time only the
+// descriptors do; it gives memory back late, so the least of the second quarter is compared with the least of the last.
 import { readFileSync, readdirSync } from 'node:fs';
 
 const MOST_GROWTH = { rssMiB: 24, descriptors: 4 } as const;
@@ -29,7 +29,9 @@ function measured(pid: number): Measure {
 }
 
 export interface Growth {
+  /** The least of the second quarter of the time. */
   readonly first: Measure;
+  /** The least of its last quarter. */
   readonly last: Measure;
   readonly problems: readonly string[];
   /** Resident memory over the time, in MiB, at most SERIES values: what levels out has another shape than what leaks. */
@@ -44,7 +46,7 @@ export function growth(name: string, series: readonly Measure[], everyMs: number
     rssMiB: Math.min(...some.map(({ rssMiB }) => rssMiB)),
     descriptors: Math.min(...some.map(({ descriptors }) => descriptors)),
   });
-  const [first, last] = [least(series.slice(0, quarter)), least(series.slice(-quarter))];
+  const [first, last] = [least(series.slice(quarter, 2 * quarter)), least(series.slice(-quarter))];
   const isLong = series.length * everyMs >= ENOUGH_MS;
   const problems = (['rssMiB', 'descriptors'] as const)
     .filter((what) => (isLong || what !== 'rssMiB') && last[what] - first[what] > MOST_GROWTH[what])

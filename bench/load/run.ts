@@ -36,8 +36,8 @@ const PAUSES = { rotation: 400, revocation: 3000, regrant: 4000, churn: 3000, di
 const JUDGE_MS = 500;
 const MEASURE_MS = 2000;
 const TELL_MS = 30_000;
-/** After the last disturbance, before growth is measured. */
-const WARM_MS = 60_000;
+/** So much of the time is disturbed; in the rest growth is measured. */
+const DISTURBED = 1 / 2;
 const END_MS = 5000;
 
 export interface Outcome {
@@ -82,8 +82,7 @@ export async function run(minutes: number, tell: (line: string) => void): Promis
   resources.defer(() => [judging, telling].forEach((timer) => clearInterval(timer)));
 
   change(stage);
-  await disturb(stage, started + (length * 2) / 3);
-  await sleep(Math.min(WARM_MS, length / 12));
+  await disturb(stage, started + length * DISTURBED);
   const grown = await watchGrowth(stage, started + length);
 
   await changes.stop();

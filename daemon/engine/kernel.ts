@@ -73,9 +73,9 @@ export async function startKernel(parts: EngineParts, held: Held): Promise<Engin
   return {
     server: {
       async show(table) {
-        thread.show(table);
+        const taken = thread.show(table);
         // The next one serves from its first table on; what its predecessor showed, that takes back as far as it must.
-        await (state === 'waiting' ? goOn([]) : barrier(places.private));
+        await (state === 'waiting' ? goOn([]) : Promise.race([taken, barrier(places.private)]));
       },
       invalidator: invalidator(notifier),
       announcer: announcer(new Announcer(places.private), () => state === 'serving'),

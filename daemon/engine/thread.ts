@@ -22,6 +22,9 @@ export class ServingThread {
   readonly #tables = new MessageChannel();
   readonly #go = new Int32Array(new SharedArrayBuffer(4));
   readonly #stop = new Int32Array(new SharedArrayBuffer(4));
+  /** How many tables the thread has taken. */
+  readonly #taken = new Int32Array(new SharedArrayBuffer(4));
+  #shown = 0;
 
   constructor(parts: EngineParts, agreement: Agreement | undefined) {
     const { memory, arena, slots, leases } = parts;
@@ -33,6 +36,7 @@ export class ServingThread {
       leases: leases.shared,
       go: this.#go.buffer,
       stop: this.#stop.buffer,
+      taken: this.#taken.buffer,
       reply: arena.allocate(REPLY_BUFFER_BYTES),
       tables: this.#tables.port2,
     };
@@ -69,9 +73,17 @@ export class ServingThread {
     Atomics.notify(this.#go, 0);
   }
 
-  /** It sees this before the next request. */
-  show(table: Shown): void {
+  /**
+   * It sees this before the next request. Resolves when it has: under load sooner than a request of our own would come to its
+   * turn. Without a request, never.
+   */
+  async show(table: Shown): Promise<void> {
+    this.#shown += 1;
+    const shown = this.#shown;
     this.#tables.port1.postMessage(table);
+    for (let taken = this.#now(); taken < shown; taken = this.#now()) {
+      await Atomics.waitAsync(this.#taken, 0, taken).value;
+    }
   }
 
   /** It ends after the next request. */
@@ -85,6 +97,10 @@ export class ServingThread {
       throw new DaemonError('worker-failed', 'the server did not become ready in time');
     });
     return Promise.race([this.ready, late]).finally(() => given.abort());
+  }
+
+  #now(): number {
+    return Atomics.load(this.#taken, 0);
   }
 
   get #stopping(): boolean {

@@ -1,4 +1,4 @@
-// What pages and transcripts show, and what programs say: `…` stands for anything within a line, and alone for any lines.
+// What pages and transcripts show, and what programs say: `…` stands for anything within a line, and alone for any lines, or none.
 
 /** A line with a prompt, and what stands below it. */
 export interface PageStep {
@@ -23,6 +23,7 @@ export function pageSteps(page: string): readonly PageStep[] {
 export function outputPattern(expected: string): RegExp {
   const source = expected
     .replaceAll(/[.*+?^${}()|[\]\\]/g, '\\$&')
+    .replaceAll(/^…\n/gm, '(?:[^]*?\n)?')
     .replaceAll(/^…$/gm, '[^]*?')
     .replaceAll('…', '.*');
   return new RegExp(`^${source}$`);
