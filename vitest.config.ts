@@ -54,7 +54,8 @@ const verdict: Reporter = {
   onTestRunEnd(modules, unhandled) {
     const lines: string[] = unhandled.map((error) => `UNHANDLED ${brief(error.stack ?? error.message)}`);
     const failed = (name: string, errors: readonly { message: string }[]) => {
-      if (errors.length > 0) lines.push(`FAILED ${name}: ${errors.map((error) => brief(error.message)).join(' | ')}`);
+      if (errors.length > 0)
+        lines.push(`FAILED ${name}: ${errors.map((error) => brief(error.message)).join(' | ')}`);
     };
     for (const module of modules) {
       const file = module.relativeModuleId;

@@ -149,7 +149,8 @@ export async function runDaemon(
   const follower = new Follower({ self: host, updater, transport, keyring, serving, leases, clock, log });
   const drills = join(run, 'drill');
   const warden = new Warden({
-    ...{ host, clock, log, cap, strike, config: config.drill, random: Math.random },
+    ...{ host, clock, log, cap, config: config.drill, random: Math.random },
+    strike: (drawn) => strike(drawn, (means) => engine.strike(means)),
     stage: {
       get workloads() {
         return serving.workloads;

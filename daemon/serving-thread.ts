@@ -6,6 +6,8 @@ import { parentPort, receiveMessageOnPort, workerData } from 'node:worker_thread
 import type { MessagePort } from 'node:worker_threads';
 import { systemClock } from '../client/clock.ts';
 import { serve } from '../fuse/engine/kernel.ts';
+import { ORDER } from './engine/order.ts';
+import { DaemonError } from './errors.ts';
 import { CgroupReader } from './identity/cgroup.ts';
 import { findWorkload } from './identity/workloads.ts';
 import { Leases } from './leases.ts';
@@ -28,8 +30,8 @@ export interface ThreadData {
   readonly leases: SharedArrayBuffer;
   /** One Int32: 0 as long as the device is not to be read. */
   readonly go: SharedArrayBuffer;
-  /** One Int32: not 0 when the thread shall stop. */
-  readonly stop: SharedArrayBuffer;
+  /** One Int32 of ORDER. */
+  readonly order: SharedArrayBuffer;
   /** One Int32: how many tables the thread has taken; whoever waits for it is woken. */
   readonly taken: SharedArrayBuffer;
   /** Where replies are made: in the arena, since they hold plaintext. */
@@ -58,6 +60,15 @@ export function identifyByCgroup(): Identify {
   };
 }
 
+/** @throws DaemonError worker-failed, if a drill wants that */
+function isOver(orders: Int32Array): boolean {
+  const order = Atomics.load(orders, 0);
+  if (order === ORDER.fail) throw new DaemonError('worker-failed', 'a drill has struck the serving thread');
+  // Nobody ever wakes it.
+  if (order === ORDER.hang) Atomics.wait(orders, 0, ORDER.hang);
+  return order !== ORDER.serve;
+}
+
 /**
  * Runs as those run whom it serves, so that the main thread goes first where the unit has given the process more: on a CPU
  * that is short, taking back does not wait behind giving out. Asked of itself, the kernel means this thread alone.
@@ -72,7 +83,8 @@ function nextTable(tables: MessagePort): Shown | undefined {
 }
 
 export function runServingThread(parts: ThreadParts = {}): void {
-  const { device, agreement, arena, slots, leases, go, stop, taken, reply, tables } = workerData as ThreadData;
+  const { device, agreement, arena, slots, leases, go, order, taken, reply, tables } =
+    workerData as ThreadData;
   const report = (message: ThreadReport): void => parentPort?.postMessage(message);
   const table = new SlotTable(slots);
   const opener = new VaultOpener(table, arena, (slot) => report({ kind: 'opened', slot }), parts.decrypt);
@@ -80,7 +92,7 @@ export function runServingThread(parts: ThreadParts = {}): void {
   const files = new SecretFiles(opener, new Leases(() => clock.boot(), leases));
   const tree = new SecretTree(parts.identify ?? identifyByCgroup(), files);
   stepBack();
-  const stopFlag = new Int32Array(stop);
+  const orders = new Int32Array(order);
   const takenTables = new Int32Array(taken);
   Atomics.wait(new Int32Array(go), 0, 0);
   const reason = serve({
@@ -95,7 +107,7 @@ export function runServingThread(parts: ThreadParts = {}): void {
         Atomics.notify(takenTables, 0);
       }
     },
-    stopped: () => Atomics.load(stopFlag, 0) !== 0,
+    stopped: () => isOver(orders),
     onReady: (agreed) => report({ kind: 'ready', agreement: agreed }),
     onFirst: (unique) => report({ kind: 'first', unique }),
     onFault: (error) =>

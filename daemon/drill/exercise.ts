@@ -318,10 +318,10 @@ export class Exercise {
     trial.stamp('struck', clock.monotonic());
     this.#keep();
     strike(drawn);
-    // Without its holder this server is about to end.
-    if (drawn.victim === 'holder') await aborted;
     // One that was only stopped goes on here when somebody continues it.
-    else trial.stamp('answered', clock.monotonic());
+    if (drawn.victim === 'server') trial.stamp('answered', clock.monotonic());
+    // Without its holder or its serving thread this server is about to end.
+    else await aborted;
   }
 
   #running(): RunningProbe {

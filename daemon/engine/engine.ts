@@ -1,6 +1,7 @@
 // What an engine is given and what it is: the tree before the kernel, replaceable by a next server where it has a holder.
 import type { Clock } from '../../client/clock.ts';
 import type { Held } from '../../fuse/hold/held.ts';
+import type { CrashMeans } from '../../manifest/realm/drill/order.ts';
 import type { Config } from '../config.ts';
 import type { Leases } from '../leases.ts';
 import type { Log } from '../log.ts';
@@ -38,6 +39,8 @@ export interface Engine {
   handOver(): Promise<void>;
   /** Tells the holder that both threads live. @throws FuseError holder-gone */
   beat(): Promise<void>;
+  /** Kills the serving thread, or makes it hang, in the middle of everything: for a drill. */
+  strike(means: CrashMeans): void;
   /** Stops serving and takes the mount away; the next one that does not serve yet leaves it alone. */
   close(): Promise<void>;
 }

@@ -91,6 +91,8 @@ export async function startKernel(parts: EngineParts, held: Held): Promise<Engin
 
     beat: () => held.beatOnce(places.private),
 
+    strike: (means) => thread.strike(means),
+
     async close() {
       // Then another one serves.
       if (state !== 'waiting') await end(() => places.detach());

@@ -46,6 +46,8 @@ export async function startNative(parts: EngineParts, workload: Workload): Promi
     remember: nothing,
     handOver: nothing,
     beat: nothing,
+    // It has no thread of its own, and config.ts allows no drill with it.
+    strike: () => undefined,
     close: () => native.unmount(clock.deadline(UNMOUNT_MS)),
   };
 }

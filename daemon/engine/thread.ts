@@ -4,10 +4,12 @@ import type { Clock } from '../../client/clock.ts';
 import { DEVICE } from '../../fuse/hold/held.ts';
 import type { Agreement } from '../../fuse/negotiation.ts';
 import { REPLY_BUFFER_BYTES } from '../../fuse/reply.ts';
+import type { CrashMeans } from '../../manifest/realm/drill/order.ts';
 import { DaemonError } from '../errors.ts';
 import type { ThreadData, ThreadReport } from '../serving-thread.ts';
 import type { Shown } from '../table.ts';
 import type { EngineParts } from './engine.ts';
+import { ORDER } from './order.ts';
 
 /** Milliseconds until a fresh server must be ready. */
 const READY_MS = 10_000;
@@ -21,7 +23,7 @@ export class ServingThread {
   readonly ended: Promise<void>;
   readonly #tables = new MessageChannel();
   readonly #go = new Int32Array(new SharedArrayBuffer(4));
-  readonly #stop = new Int32Array(new SharedArrayBuffer(4));
+  readonly #order = new Int32Array(new SharedArrayBuffer(4));
   /** How many tables the thread has taken. */
   readonly #taken = new Int32Array(new SharedArrayBuffer(4));
   #shown = 0;
@@ -35,7 +37,7 @@ export class ServingThread {
       slots: slots.shared,
       leases: leases.shared,
       go: this.#go.buffer,
-      stop: this.#stop.buffer,
+      order: this.#order.buffer,
       taken: this.#taken.buffer,
       reply: arena.allocate(REPLY_BUFFER_BYTES),
       tables: this.#tables.port2,
@@ -88,7 +90,12 @@ export class ServingThread {
 
   /** It ends after the next request. */
   stop(): void {
-    Atomics.store(this.#stop, 0, 1);
+    Atomics.store(this.#order, 0, ORDER.end);
+  }
+
+  /** It throws, or hangs for good, after the next request. */
+  strike(means: CrashMeans): void {
+    Atomics.store(this.#order, 0, means === 'kill' ? ORDER.fail : ORDER.hang);
   }
 
   async untilReady(clock: Clock): Promise<Agreement> {
@@ -104,6 +111,6 @@ export class ServingThread {
   }
 
   get #stopping(): boolean {
-    return Atomics.load(this.#stop, 0) !== 0;
+    return Atomics.load(this.#order, 0) === ORDER.end;
   }
 }

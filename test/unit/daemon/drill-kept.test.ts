@@ -56,16 +56,17 @@ describe('a strike', () => {
   };
 
   test('hits what the order allows, never stops a holder, and comes within its time', () => {
-    const drawn = [0, 0.4, 0.9].map((random) => drawStrike(order, () => random));
+    const drawn = [0, 0.2, 0.4, 0.6, 0.9].map((random) => drawStrike(order, () => random));
     expect(drawn).toEqual([
       { victim: 'server', means: 'kill', afterMs: 0 },
-      { victim: 'server', means: 'stop', afterMs: 400 },
+      { victim: 'server', means: 'stop', afterMs: 200 },
+      { victim: 'thread', means: 'kill', afterMs: 400 },
+      { victim: 'thread', means: 'stop', afterMs: 600 },
       { victim: 'holder', means: 'kill', afterMs: 900 },
     ]);
   });
 
   test.for<[string, Partial<CrashOrder>]>([
-    ['a thread', { victims: ['thread'] }],
     ['a holder that is stopped', { victims: ['holder'], means: ['stop'] }],
   ])('there is none against %s', ([, change]) => {
     expect(drawStrike({ ...order, ...change }, () => 0)).toBeUndefined();
