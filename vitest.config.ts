@@ -49,14 +49,15 @@ const VERDICT = fileURLToPath(new URL('out/test-verdict.log', import.meta.url));
 /** The text of an error on one line, no longer than a line is read. */
 const brief = (message: string): string => message.replace(/\s+/g, ' ').slice(0, 300);
 
+type Errors = readonly { readonly message: string }[];
+
 /** Names every test that failed, with why, and every one that passed only when it was tried again: it is to be mended. */
 const verdict: Reporter = {
   onTestRunEnd(modules, unhandled) {
     const lines: string[] = unhandled.map((error) => `UNHANDLED ${brief(error.stack ?? error.message)}`);
-    const failed = (name: string, errors: readonly { message: string }[]) => {
-      if (errors.length > 0)
-        lines.push(`FAILED ${name}: ${errors.map((error) => brief(error.message)).join(' | ')}`);
-    };
+    const note = (what: string, name: string, errors: Errors) =>
+      lines.push(`${what} ${name}: ${errors.map(({ message }) => brief(message)).join(' | ')}`);
+    const failed = (name: string, errors: Errors) => errors.length > 0 && note('FAILED', name, errors);
     for (const module of modules) {
       const file = module.relativeModuleId;
       failed(file, module.errors());
@@ -64,10 +65,8 @@ const verdict: Reporter = {
       for (const test of module.children.allTests()) {
         const name = `${file}: ${test.fullName}`;
         const { state, errors = [] } = test.result();
-        if (state === 'failed') failed(name, errors);
-        else if ((test.diagnostic()?.retryCount ?? 0) > 0) {
-          lines.push(`TRIED AGAIN ${name}: ${errors.map((error) => brief(error.message)).join(' | ')}`);
-        }
+        if (state === 'failed') note('FAILED', name, errors);
+        else if ((test.diagnostic()?.retryCount ?? 0) > 0) note('TRIED AGAIN', name, errors);
       }
     }
     const text = lines.map((line) => `${line}\n`).join('');

@@ -83,7 +83,7 @@ export class ServingThread {
     this.#shown += 1;
     const shown = this.#shown;
     this.#tables.port1.postMessage(table);
-    for (let taken = this.#now(); taken < shown; taken = this.#now()) {
+    for (let taken = this.#takenYet(); taken < shown; taken = this.#takenYet()) {
       await Atomics.waitAsync(this.#taken, 0, taken).value;
     }
   }
@@ -106,7 +106,7 @@ export class ServingThread {
     return Promise.race([this.ready, late]).finally(() => given.abort());
   }
 
-  #now(): number {
+  #takenYet(): number {
     return Atomics.load(this.#taken, 0);
   }
 

@@ -87,16 +87,13 @@ it('a partition: the canary fails closed at the end of its lease, and is not hea
 }, 25_000);
 
 it.each([
-  ['the server kills itself', { victims: ['server'], means: ['kill'], withinMs: 50 }],
-  ['its serving thread fails', { victims: ['thread'], means: ['kill'], withinMs: 50 }],
-  [
-    'its serving thread hangs, and the holder ends it',
-    { victims: ['thread'], means: ['stop'], withinMs: 50 },
-  ],
+  ['the server kills itself', 'server', 'kill'],
+  ['its serving thread fails', 'thread', 'kill'],
+  ['its serving thread hangs, and the holder ends it', 'thread', 'stop'],
 ] as const)(
   'a crash: %s, the next one says what became of the canary',
-  async (_, crash) => {
-    const order = await drill.begin('crash', crash);
+  async (_, victim, means) => {
+    const order = await drill.begin('crash', { victims: [victim], means: [means], withinMs: 50 });
     await drill.putCanary();
     const before = machine.lapsed.server;
     await drill.said(order, 'armed');

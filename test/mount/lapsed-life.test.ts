@@ -19,6 +19,7 @@ import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { Host, underHolder } from '../support/lapsed.ts';
 import type { ConfigChanges } from '../support/lapsed.ts';
 
+const LAPSED = fileURLToPath(new URL('../../bin/lapsed', import.meta.url));
 const MAIN = fileURLToPath(new URL('../../daemon/main.ts', import.meta.url));
 
 /** What a reader gets from a mount without a server. */
@@ -33,6 +34,26 @@ function run(program: string, ...args: readonly string[]): void {
   const { status, stderr } = spawnSync(program, args, { timeout: 5000, encoding: 'utf8' });
   if (status !== 0) throw new Error(`${program}: ${stderr}`);
 }
+
+/** Of each thread of a process; field 19 of proc_pid_stat(5), counted behind the name, which may hold anything. */
+function priorities(pid: number): readonly number[] {
+  return readdirSync(`/proc/${pid}/task`).map((tid) => {
+    const [, rest = ''] = /\) (.*)$/s.exec(readFileSync(`/proc/${pid}/task/${tid}/stat`, 'latin1')) ?? [];
+    return Number(rest.split(' ')[16]);
+  });
+}
+
+it.each([
+  ['has been given more', '-10', [-10, 0]],
+  ['has less', '5', [5]],
+] as const)('the thread that serves steps back where the process %s', async (_, nice, expected) => {
+  await using host = await Host.start({ lapsed: false });
+  const { server } = await host.startLapsed({}, ['nice', '-n', nice, LAPSED]);
+  const found = priorities(server);
+  expect([...new Set(found)].toSorted((a, b) => a - b)).toEqual(expected);
+  // The one that serves, and no other.
+  expect(found.filter((each) => each === 0)).toHaveLength(expected.length - 1);
+});
 
 describe('the end of lapsed', () => {
   let host: Host;

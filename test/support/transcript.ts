@@ -1,4 +1,5 @@
-// What pages and transcripts show, and what programs say: `…` stands for anything within a line, and alone for any lines, or none.
+// What pages and transcripts show, and what programs say: `…` stands for anything within a line, and alone for any
+// lines, or none.
 
 /** A line with a prompt, and what stands below it. */
 export interface PageStep {

@@ -1,7 +1,8 @@
 // Replays the transcripts beside it (*.txt) with the real programs: each against a fresh lapse-service, in a fresh
 // directory. `$ ` begins a command of the shell, `lapse> ` a line of one `lapse shell` that lives as long as the transcript
 // (starting Node for each command is what takes the time). In expected output `…` stands for anything within a line, and
-// alone for any lines, or none; `[exit N]` is the exit code, 0 when it is not there. Standard error is shown where standard output is.
+// alone for any lines, or none; `[exit N]` is the exit code, 0 when it is not there. Standard error is shown where
+// standard output is.
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { readFileSync, readdirSync } from 'node:fs';
