@@ -1,6 +1,6 @@
 // A host as a member of the fleet: what it is told to serve, what it says of that, and its end as a member.
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import type { JsonObject } from '../../manifest/json.ts';
 import { parseStoredReceipts } from '../../manifest/realm/exchange.ts';
 import type { HostRecord } from '../../manifest/realm/hosts.ts';
@@ -25,6 +25,7 @@ beforeAll(async () => {
   web = await machine.inWorkload('web');
 }, 60_000);
 
+afterEach(() => machine.proxy.mend());
 afterAll(() => machine[Symbol.asyncDispose]());
 
 async function receipts(): Promise<readonly Receipt[]> {
@@ -82,17 +83,20 @@ describe('receipts', () => {
   it('wait while the service is gone, and are posted when it is back; nothing waits for them', async () => {
     const value = secretValue();
     await machine.put('payments/late', value);
+    const version = machine.realm.secret('payments', 'late')!.newestVersion;
     await expect.poll(() => web.cat('self/late'), soon).toBe(value);
     machine.proxy.answer = (path) =>
       path === 'receipts'
         ? { status: 500, body: Buffer.from('{"code":"store-failed","message":"x"}') }
         : undefined;
-    await machine.publish(machine.realm.revoke('payments', 'late', 1));
+    await machine.publish(machine.realm.revoke('payments', 'late', version));
     await expect.poll(() => web.cat('self/late'), soon).toBe('ENOENT');
-    const { receipts: waiting } = await machine.statusOf('waiting', (status) => status.receipts.pending > 0);
+    const refused = ({ receipts: { lastError } }: Status): boolean => lastError !== null;
+    const { receipts: waiting } = await machine.statusOf('a receipt that was refused', refused);
     expect(waiting.lastError).toContain('failed');
+    expect(waiting.pending).toBeGreaterThan(0);
     machine.proxy.mend();
-    await receiptOf(({ withdrawn }) => withdrawn.includes('payments/late@1'));
+    await receiptOf(({ withdrawn }) => withdrawn.includes(`payments/late@${version}`));
     await machine.statusOf('none waiting', (status) => status.receipts.pending === 0);
   });
 });
