@@ -11,7 +11,7 @@ import type { Clock } from '../clock.ts';
 import { ClientError } from '../errors.ts';
 import { AgentClient } from '../identity/agent/agent-client.ts';
 import type { Unlocked } from '../identity/agent/agent-client.ts';
-import { createIdentityFile, readIdentityFile } from '../identity/identity-file.ts';
+import { createIdentityFile, readIdentityFile, resealIdentityFile } from '../identity/identity-file.ts';
 import type { IdentityFile } from '../identity/identity-file.ts';
 import { PRIVATE_BYTES, holdIdentity, parseIdentityName } from '../identity/identity.ts';
 import type { Identity, PublicIdentity, PublicKeys } from '../identity/identity.ts';
@@ -130,10 +130,9 @@ export class Identities implements AsyncDisposable {
     return isPublicLine(nameOrLine) ? parsePublicLine(nameOrLine) : this.find(nameOrLine);
   }
 
-  /** The bytes of the private halves, which the caller zeroes: for the agent, and for nobody else. */
+  /** The bytes of the private halves, which the caller zeroes: for the agent, and to seal them anew. */
   async secret(known: KnownIdentity): Promise<Uint8Array> {
-    const { file } = known;
-    if (!file) throw new ClientError('identity-unknown', `${known.name} has no file here`);
+    const file = fileOf(known);
     if (!file.isProtected) return file.open(Buffer.alloc(0));
     for (const passphrase of this.#passphrases.given) {
       const secret = await tryOpen(file, passphrase);
@@ -149,9 +148,26 @@ export class Identities implements AsyncDisposable {
     }
   }
 
-  /** For identities that are about to be made; one serves all of them. @throws ClientError passphrase-missing */
-  newPassphrase(purpose: string): Promise<Buffer> {
-    return this.#passphrases.fresh(purpose);
+  /**
+   * For identities that are about to be made, one for all of them, or sealed anew; from a descriptor of its own if there is one.
+   * @throws ClientError passphrase-missing
+   */
+  newPassphrase(purpose: string, descriptor?: number): Promise<Buffer> {
+    return this.#passphrases.fresh(purpose, descriptor);
+  }
+
+  /**
+   * Seals the file of an identity under what `choose` gives, which is asked after the old passphrase; undefined leaves it open to
+   * whoever can read it.
+   * @throws ClientError identity-unknown, identity-locked, passphrase-wrong, passphrase-missing
+   */
+  async reseal(known: KnownIdentity, choose: () => Promise<Buffer | undefined>): Promise<void> {
+    const secret = await this.secret(known);
+    try {
+      await resealIdentityFile(fileOf(known).path, secret, await choose());
+    } finally {
+      secret.fill(0);
+    }
   }
 
   /**
@@ -211,6 +227,12 @@ export class Identities implements AsyncDisposable {
     const own = names.filter((name) => name.endsWith(SUFFIX)).sort();
     return [...this.#more, ...own.slice(0, MOST).map((name) => this.#directory.file('identities', name))];
   }
+}
+
+/** @throws ClientError identity-unknown */
+function fileOf({ name, file }: KnownIdentity): IdentityFile {
+  if (file) return file;
+  throw new ClientError('identity-unknown', `${name} has no file here`);
 }
 
 async function tryOpen(file: IdentityFile, passphrase: Uint8Array): Promise<Uint8Array | undefined> {

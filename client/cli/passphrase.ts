@@ -41,13 +41,18 @@ export class Passphrases implements Disposable {
     );
   }
 
-  /** A new one, typed twice. @throws ClientError passphrase-missing */
-  async fresh(purpose: string): Promise<Buffer> {
+  /**
+   * A new one, typed twice. From a descriptor of its own if there is one: it may be the same as for those that exist, whose
+   * line comes first.
+   * @throws ClientError passphrase-missing
+   */
+  async fresh(purpose: string, own?: number): Promise<Buffer> {
+    if (own !== undefined) return this.#keep(await readFirstLine(own, this.#clock));
     if (this.#descriptor !== undefined) return this.#keep(await this.#fromDescriptor(this.#descriptor));
     const first = this.#keep(await askNew(`New passphrase for ${purpose}: `));
     const second = this.#keep(await askNew('The same again: '));
     if (first.equals(second)) return first;
-    throw new ClientError('passphrase-missing', 'the two differ; nothing was made');
+    throw new ClientError('passphrase-missing', 'the two differ; nothing was done');
   }
 
   /** Reads the descriptor now, before anything else is read from it. */
@@ -74,7 +79,10 @@ export class Passphrases implements Disposable {
 async function ask(question: string): Promise<Buffer> {
   const typed = await askHidden(question, MOST_BYTES);
   if (typed === undefined) {
-    throw new ClientError('identity-locked', 'nobody can be asked for the passphrase; run: lapse unlock');
+    throw new ClientError(
+      'identity-locked',
+      'nobody can be asked for the passphrase; run lapse unlock at a terminal, or give --passphrase-fd N',
+    );
   }
   return checked(typed);
 }
@@ -150,11 +158,11 @@ function readByte(descriptor: number, into: Buffer, at: number): number | 'not-y
 }
 
 /** @throws ClientError usage */
-export function parseDescriptor(text: string | undefined): number | undefined {
+export function parseDescriptor(text: string | undefined, option = '--passphrase-fd'): number | undefined {
   if (text === undefined) return undefined;
   const descriptor = /^\d{1,6}$/.test(text) ? Number(text) : NaN;
   if (descriptor === 0 || descriptor >= 3) return descriptor;
-  throw new ClientError('usage', '--passphrase-fd is the number of an open descriptor: 0, or 3 and above');
+  throw new ClientError('usage', `${option} is the number of an open descriptor: 0, or 3 and above`);
 }
 
 function tooLong(): ClientError {

@@ -1,10 +1,10 @@
 // An identity on disk, mode 0600: the public halves and the stretching in clear, the private halves sealed with
 // XChaCha20-Poly1305 in libsodium's combined layout behind its nonce. The associated data is the canonical JSON of
-// everything in clear, so neither the public halves nor a parameter can be exchanged. A new file appears whole or
-// not at all, and never over another.
+// everything in clear, so neither the public halves nor a parameter can be exchanged. A file appears whole or not at
+// all, and over another only to seal the same identity anew.
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import { link, mkdir, open, rm } from 'node:fs/promises';
+import { link, mkdir, open, realpath, rename, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { xchacha20poly1305 } from '@noble/ciphers/chacha.js';
 import { canonicalJson } from '../../manifest/canonical-json.ts';
@@ -55,16 +55,30 @@ export async function createIdentityFile(
   secret: Uint8Array,
   passphrase: Uint8Array | undefined,
 ): Promise<PublicKeys> {
-  const stretching = passphrase ? defaultScrypt() : ({ name: 'none' } as const);
-  const nonce = randomBytes(NONCE_BYTES);
-  const sealed = await sealIdentity({
-    secret,
-    stretching,
-    passphrase: passphrase ?? Buffer.alloc(0),
-    nonce,
-  });
-  await writeNew(path, sealed);
+  const sealed = await sealFreshly(secret, passphrase);
+  await write(path, sealed, 'new');
   return parseIdentityFile(sealed, path).keys;
+}
+
+/**
+ * Seals an identity that has a file under another passphrase, or none; whatever fails, the old file is there as it was. The
+ * caller zeroes `secret`.
+ */
+export async function resealIdentityFile(
+  path: string,
+  secret: Uint8Array,
+  passphrase: Uint8Array | undefined,
+): Promise<void> {
+  await write(await realpath(path), await sealFreshly(secret, passphrase), 'replaced');
+}
+
+function sealFreshly(secret: Uint8Array, passphrase: Uint8Array | undefined): Promise<Uint8Array> {
+  return sealIdentity({
+    secret,
+    stretching: passphrase ? defaultScrypt() : { name: 'none' },
+    passphrase: passphrase ?? Buffer.alloc(0),
+    nonce: randomBytes(NONCE_BYTES),
+  });
 }
 
 /** The bytes of the file. The caller zeroes `secret` and `passphrase`. */
@@ -154,8 +168,8 @@ async function readPrivate(path: string): Promise<Uint8Array> {
   }
 }
 
-/** The name appears by link(2), which replaces nothing, when the bytes are on the disk. */
-async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
+/** The name appears when the bytes are on the disk: a new one by link(2), which replaces nothing. */
+async function write(path: string, bytes: Uint8Array, as: 'new' | 'replaced'): Promise<void> {
   await mkdir(dirname(path), { recursive: true, mode: 0o700 });
   const draft = `${path}.${randomBytes(4).toString('hex')}.new`;
   try {
@@ -164,7 +178,7 @@ async function writeNew(path: string, bytes: Uint8Array): Promise<void> {
       await file.writeFile(bytes);
       await file.sync();
     }
-    await link(draft, path);
+    await (as === 'new' ? link : rename)(draft, path);
   } catch (cause) {
     if ((cause as NodeJS.ErrnoException).code !== 'EEXIST') throw cause;
     throw new ClientError('identity-exists', `${path} exists already; an identity is never overwritten`);

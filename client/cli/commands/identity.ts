@@ -1,7 +1,8 @@
-// `lapse identity create | list | show`: a person's own keys.
+// `lapse identity create | list | show | passphrase`: a person's own keys.
 import type { Context, Register } from '../command.ts';
 import type { KnownIdentity } from '../identities.ts';
 import { columns } from '../output.ts';
+import { parseDescriptor } from '../passphrase.ts';
 import { formatPublicLine } from '../../identity/public-line.ts';
 
 export const registerIdentity: Register = (program, run) => {
@@ -33,7 +34,32 @@ The public line is what others need: for lapse namespace add --signer, --revoker
     .argument('<name>')
     .summary('print the public line of an identity')
     .action((name: string) => run((context) => show(context, name)));
+  identity
+    .command('passphrase')
+    .argument('<name>')
+    .summary('seal an identity under another passphrase')
+    .description(
+      'Asks for the passphrase and for a new one, and seals the same keys under it, in the same file.',
+    )
+    .option('--new-passphrase-fd <number>', 'read the new one from that descriptor')
+    .option('--no-passphrase', 'leave the file open to whoever can read it; for trials and machines')
+    .addHelpText(
+      'after',
+      `
+The keys stay the same, and copies of the old file still open with the old passphrase: what may have been stolen
+is taken out of its roles. The descriptor may be the one of --passphrase-fd, with one line for each.
+
+  lapse identity passphrase alice`,
+    )
+    .action((name: string, options: PassphraseOptions) =>
+      run((context) => changePassphrase(context, name, options)),
+    );
 };
+
+interface PassphraseOptions {
+  readonly newPassphraseFd?: string;
+  readonly passphrase: boolean;
+}
 
 async function create({ output, identities }: Context, name: string, isProtected: boolean): Promise<void> {
   const passphrase = isProtected ? await identities.newPassphrase(`the identity ${name}`) : undefined;
@@ -66,6 +92,25 @@ async function list({ output, identities }: Context): Promise<void> {
 async function show({ output, identities }: Context, name: string): Promise<void> {
   const known = await identities.find(name);
   output.result([formatPublicLine(known)], publicJson(known));
+}
+
+async function changePassphrase(
+  { output, identities }: Context,
+  name: string,
+  { newPassphraseFd, passphrase: isProtected }: PassphraseOptions,
+): Promise<void> {
+  const descriptor = parseDescriptor(newPassphraseFd, '--new-passphrase-fd');
+  const known = await identities.find(name);
+  await identities.reseal(known, async () =>
+    isProtected ? identities.newPassphrase(`the identity ${name}`, descriptor) : undefined,
+  );
+  output.result(
+    [
+      isProtected ? `Sealed anew: ${name}` : unprotectedLine([{ name }]),
+      'Copies of the old file open as before.',
+    ],
+    { ...publicJson(known), protected: isProtected },
+  );
 }
 
 type State = 'locked' | 'unlocked' | 'no passphrase';

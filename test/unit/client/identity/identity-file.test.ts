@@ -7,9 +7,11 @@ import {
   mkdirSync,
   mkdtempSync,
   readFileSync,
+  lstatSync,
   readdirSync,
   rmSync,
   statSync,
+  symlinkSync,
   writeFileSync,
 } from 'node:fs';
 import { tmpdir } from 'node:os';
@@ -21,6 +23,7 @@ import {
   createIdentityFile,
   parseIdentityFile,
   readIdentityFile,
+  resealIdentityFile,
   sealIdentity,
 } from '../../../../client/identity/identity-file.ts';
 import { holdIdentity } from '../../../../client/identity/identity.ts';
@@ -168,6 +171,18 @@ describe('on disk', () => {
       code: 'identity-exists',
     });
     expect(readFileSync(at('kept.identity'))).toEqual(before);
+    expect(readdirSync(directory).filter((name) => name.endsWith('.new'))).toEqual([]);
+  });
+
+  test('sealed anew, through a link too: the same keys in the same file, and the passphrase opens it', async () => {
+    const keys = await createIdentityFile(at('anew.identity'), secret, undefined);
+    symlinkSync('anew.identity', at('link.identity'));
+    await resealIdentityFile(at('link.identity'), secret, PASSPHRASE);
+    expect(lstatSync(at('link.identity')).isSymbolicLink()).toBe(true);
+    expect(statSync(at('anew.identity')).mode & 0o777).toBe(0o600);
+    const file = await readIdentityFile(at('anew.identity'));
+    expect(file).toMatchObject({ keys, isProtected: true });
+    expect(Buffer.from(await file.open(PASSPHRASE))).toEqual(secret);
     expect(readdirSync(directory).filter((name) => name.endsWith('.new'))).toEqual([]);
   });
 
