@@ -36,8 +36,8 @@ const project = (name: string, groupOrder: number, serial: boolean) => ({
     fileParallelism: !serial,
     maxConcurrency: 2,
     sequence: { groupOrder },
-    // Real processes, disks and clocks: a test that fails gets one more try, and `verdict` says so at the end.
-    retry: 1,
+    // Real processes, disks and clocks: a test that fails is tried again, and `verdict` says so at the end.
+    retry: name === 'unit' ? 1 : 2,
     testTimeout: name === 'unit' ? 20_000 : 60_000,
     hookTimeout: 60_000,
   },
