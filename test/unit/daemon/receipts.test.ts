@@ -17,6 +17,8 @@ import { ManualClock } from '../client/manual-clock.ts';
 
 const REALM = parseRealmId('ab'.repeat(32));
 const host = makeHost(REALM, 'web-1');
+/** A machine that others load may take this long to sign. */
+const PATIENT = { timeout: 15_000 };
 const [PAYMENTS, BILLING] = ['payments', 'billing'].map(parseNamespace) as [Namespace, Namespace];
 const refused = new ManifestError('hash-mismatch', 'x');
 
@@ -109,15 +111,17 @@ const settled = async (): Promise<void> => {
   for (let i = 0; i < 5; i++) await new Promise(setImmediate);
 };
 const all = async (): Promise<readonly Receipt[]> => {
-  await vi.waitFor(() => expect(receipts.pending).toBe(0));
+  await vi.waitFor(() => expect(receipts.pending).toBe(0), PATIENT);
   return Promise.all(posted.flat().map((jws) => verifyReceipt(jws, host as never, REALM)));
 };
 const last = async (): Promise<Receipt> => (await all()).at(-1)!;
+/** Signing is another thread's; until it is done nothing waits to be posted. */
 const note = async (shape: Shape = {}): Promise<void> => {
-  void receipts.note(effect(shape));
-  // Signing is another thread's.
-  await new Promise((resolve) => setTimeout(resolve, 40));
-  await vi.waitFor(() => expect(receipts.pending === 0 || receipts.lastError !== undefined).toBe(true));
+  await receipts.note(effect(shape));
+  await vi.waitFor(
+    () => expect(receipts.pending === 0 || receipts.lastError !== undefined).toBe(true),
+    PATIENT,
+  );
 };
 
 test('it says what is in effect, what went, and how long that took', async () => {
@@ -217,11 +221,13 @@ describe('posting', () => {
 
   test('of too many: the newest, at most 16 at once', async () => {
     post = down;
-    for (let version = 1; version <= 100; version++)
-      void receipts.note(effect({ versions: { payments: version } }));
-    await vi.waitFor(() => expect(receipts.pending).toBe(64));
-    // The rest is still being signed.
-    await new Promise((resolve) => setTimeout(resolve, 400));
+    let signed: Promise<bigint> | undefined;
+    for (let payments = 1; payments <= 100; payments++)
+      signed = receipts.note(effect({ versions: { payments } }));
+    // One is signed after the other: all of them are, when the last one is.
+    await signed;
+    await settled();
+    expect([receipts.pending, receipts.lastError]).toEqual([64, 'gone']);
     post = () => Promise.resolve();
     clock.advance(10_000);
     const said = await all();
@@ -229,9 +235,13 @@ describe('posting', () => {
     expect([said[0]?.sequence, said.at(-1)?.sequence, said.length]).toEqual([37, 100, 64]);
   });
 
-  test('never blocks whoever tells', () => {
-    post = () => new Promise(() => undefined);
-    void receipts.note(effect());
+  test('never blocks whoever tells', async () => {
+    const held = Promise.withResolvers<undefined>();
+    post = () => held.promise;
+    for (const payments of [1, 2])
+      expect(await receipts.note(effect({ versions: { payments } }))).toBe(clock.monotonic());
+    expect(receipts.pending).toBe(2);
+    held.resolve(undefined);
   });
 });
 
@@ -251,15 +261,15 @@ describe('what is said of a drill', () => {
   test('goes where the receipts go, in the order in which it was said', async () => {
     let release = (): void => undefined;
     post = () => new Promise((resolve) => (release = resolve));
-    void receipts.note(effect());
-    await vi.waitFor(() => expect(receipts.pending).toBe(1));
+    await receipts.note(effect());
+    await settled();
     receipts.say(armed(1));
     void receipts.note(effect({ versions: { payments: 2 } }));
     receipts.say(armed(2));
-    await vi.waitFor(() => expect(receipts.pending).toBe(4));
+    await vi.waitFor(() => expect(receipts.pending).toBe(4), PATIENT);
     post = () => Promise.resolve();
     release();
-    await vi.waitFor(() => expect(receipts.pending).toBe(0));
+    await vi.waitFor(() => expect(receipts.pending).toBe(0), PATIENT);
     expect(kinds()).toEqual(['receipt', 'drill', 'receipt', 'drill']);
     const jws = posted.flat()[3] ?? '';
     expect(await verifyStatement(jws, host as never, REALM)).toEqual(armed(2));
@@ -268,7 +278,7 @@ describe('what is said of a drill', () => {
   test('and cannot be signed: is left out, and receipts go on', async () => {
     receipts.say({ ...armed(1), version: 0.5 } as DrillStatement);
     void receipts.note(effect());
-    await vi.waitFor(() => expect(posted.flat()).toHaveLength(1));
+    await vi.waitFor(() => expect(posted.flat()).toHaveLength(1), PATIENT);
     expect(kinds()).toEqual(['receipt']);
   });
 
@@ -278,12 +288,13 @@ describe('what is said of a drill', () => {
       void receipts.note(effect({ versions: { payments: version } }));
       receipts.say(armed(version));
     }
-    await vi.waitFor(() => expect(receipts.pending).toBe(128));
-    // The rest is still being signed.
-    await new Promise((resolve) => setTimeout(resolve, 300));
+    // When this one is signed, all of them are.
+    await receipts.note(effect({ versions: { payments: 71 } }));
+    await settled();
+    expect([receipts.pending, receipts.lastError]).toEqual([128, 'gone']);
     post = () => Promise.resolve();
     clock.advance(10_000);
-    await vi.waitFor(() => expect(receipts.pending).toBe(0));
+    await vi.waitFor(() => expect(receipts.pending).toBe(0), PATIENT);
     expect(kinds().filter((kind) => kind === 'drill')).toHaveLength(64);
     expect(kinds().filter((kind) => kind === 'receipt')).toHaveLength(64);
     const [first = ''] = posted.flat().filter(isStatement);
