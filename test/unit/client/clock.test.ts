@@ -4,6 +4,8 @@ import { afterEach, expect, test, vi } from 'vitest';
 import { milliseconds, systemClock } from '../../../client/clock.ts';
 
 const clock = systemClock();
+/** A machine may stand still between two looks, but not for that long; the steps that are told apart from it are of an hour. */
+const A_WHILE = 60_000;
 const uptime = (): number => parseFloat(readFileSync('/proc/uptime', 'latin1')) * 1000;
 
 afterEach(() => {
@@ -29,7 +31,7 @@ test.for([3600_000, -3600_000])('a step of the wall clock by %i ms does not move
   const before = clock.boot();
   const real = Date.now;
   vi.spyOn(Date, 'now').mockImplementation(() => real() + step);
-  expect(Math.abs(clock.boot() - before)).toBeLessThan(1000);
+  expect(Math.abs(clock.boot() - before)).toBeLessThan(A_WHILE);
 });
 
 test('a suspend moves boot time: the monotonic clock stood still, the kernel tells', () => {
@@ -38,7 +40,7 @@ test('a suspend moves boot time: the monotonic clock stood still, the kernel tel
   const asleep = 3600_000_000_000n;
   // Seen from after the suspend: the monotonic clock is an hour behind.
   vi.spyOn(process.hrtime, 'bigint').mockImplementation(() => real() - asleep);
-  expect(Math.abs(clock.boot() - uptime())).toBeLessThan(1000);
+  expect(Math.abs(clock.boot() - uptime())).toBeLessThan(A_WHILE);
 });
 
 test('monotonic time is in nanoseconds, and a span of it in tenths of a millisecond', () => {
@@ -61,7 +63,7 @@ test('an interval runs until it is disposed', async () => {
   let runs = 0;
   {
     using _timer = clock.every(1, () => runs++);
-    await vi.waitFor(() => expect(runs).toBeGreaterThan(1));
+    await vi.waitFor(() => expect(runs).toBeGreaterThan(1), { timeout: 10_000 });
   }
   const after = runs;
   await clock.sleep(10);
