@@ -126,7 +126,7 @@ test.runIf(hasLoop)('a disk that turns read-only', async () => {
   truncateSync(image, 16 << 20);
   execFileSync('/usr/sbin/mkfs.ext4', ['-q', '-O', '^has_journal', image]);
   execFileSync('mount', ['-o', 'loop,errors=remount-ro', image, disk]);
-  const running = await startOnDisk();
+  await using running = await startOnDisk();
   const device = new RegExp(`^(\\S+) ${disk} `, 'm').exec(readFileSync('/proc/mounts', 'utf8'))![1]!;
   writeFileSync(`/sys/fs/ext4/${basename(device)}/trigger_fs_error`, 'test');
   expect(readFileSync('/proc/mounts', 'utf8')).toMatch(

@@ -9,6 +9,9 @@ import { startPayments } from '../support/realm-service.ts';
 import type { TestClient } from '../support/realm-service.ts';
 import type { TestHost } from '../support/realm.ts';
 
+/** vitest's own would be a second, which a machine that others load may take for an answer. */
+const PATIENT = { timeout: 20_000 };
+
 const names = (files: ReadonlyMap<string, Uint8Array>): string[] => [...files.keys()];
 
 /** A bare connection on which an event stream was asked for. */
@@ -183,7 +186,7 @@ test('a reader that does not read is dropped; others and publishes do not wait f
   slow.on('error', () => undefined).pause();
   await vi.waitFor(async () => {
     expect(await (await client.get('health')).json()).toMatchObject({ streams: 1 });
-  });
+  }, PATIENT);
   using quick = await client.events();
   await quick.next();
   const value = Buffer.alloc(200 << 10);
@@ -213,7 +216,7 @@ test('streams are bounded, and one that leaves makes room', async () => {
   await vi.waitFor(async () => {
     using stream = await client.events();
     await stream.next();
-  });
+  }, PATIENT);
 });
 
 test('a quiet stream is kept alive with comments', async () => {
@@ -224,7 +227,7 @@ test('a quiet stream is kept alive with comments', async () => {
   const socket = await openStream(client, host);
   let text = '';
   socket.on('data', (chunk: Buffer) => (text += chunk.toString()));
-  await vi.waitFor(() => expect(text).toContain(': keep-alive\n\n'));
+  await vi.waitFor(() => expect(text).toContain(': keep-alive\n\n'), PATIENT);
   socket.destroy();
   await once(socket, 'close');
 });

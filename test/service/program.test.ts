@@ -7,7 +7,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
 import { connect } from 'node:tls';
-import { afterAll, describe, expect, test } from 'vitest';
+import { afterAll, afterEach, describe, expect, test } from 'vitest';
 import type { ServiceAddress } from '../../client/http.ts';
 import { TestClient } from '../support/realm-service.ts';
 import { TestRealm } from '../support/realm.ts';
@@ -15,6 +15,12 @@ import { TestRealm } from '../support/realm.ts';
 const program = join(import.meta.dirname, '../../bin/lapse-service');
 const directory = mkdtempSync(join(tmpdir(), 'lapse-service-program-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
+
+const started = new Set<ChildProcessWithoutNullStreams>();
+afterEach(() => {
+  for (const child of started) child.kill('SIGKILL');
+  started.clear();
+});
 
 const newData = (): string => mkdtempSync(join(directory, 'data-'));
 
@@ -36,6 +42,7 @@ interface Started {
 
 async function start(data: string, ...more: readonly string[]): Promise<Started> {
   const child = spawn(program, ['--data', data, '--listen', '127.0.0.1:0', ...more]);
+  started.add(child);
   const [line] = (await once(child.stdout, 'data')) as [Buffer];
   const [, url, pin] =
     /^lapse-service: listening on (https?:\/\/[\d.]+:\d+)(?: pin (sha256:[\w-]{43}))?\n$/.exec(
@@ -46,31 +53,34 @@ async function start(data: string, ...more: readonly string[]): Promise<Started>
   return { child, address, client: new TestClient(address) };
 }
 
-test.each(['SIGTERM', 'SIGINT'] as const)(
-  '%s ends it within 2 s with streams open, exit 0',
-  async (signal) => {
-    const { child, client } = await start(newData());
-    const realm = await TestRealm.make(await client.onlineKeys());
-    await client.create(realm.genesis);
-    const { host, publish } = await realm.join('web-1');
-    await client.publish(publish);
-    const streams = await Promise.all([client.as(host).events(), client.as(host).events()]);
-    await Promise.all(streams.map((stream) => stream.next()));
-    const receipts = await client.stream('receipts/events');
-    // A request that never comes to its end must not hold the service up either.
-    const stuck = connect({ port: Number(new URL(client.url).port), rejectUnauthorized: false });
-    stuck.on('error', () => undefined);
-    await once(stuck, 'secureConnect');
-    stuck.write('POST /v1/publish HTTP/1.1\r\nHost: lapse\r\nContent-Length: 9\r\n\r\n{');
-    const begun = performance.now();
-    child.kill(signal);
-    expect(await once(child, 'close')).toEqual([0, null]);
-    expect(performance.now() - begun).toBeLessThan(2000);
-    expect(await Promise.all(streams.map((stream) => stream.next()))).toEqual([undefined, undefined]);
-    expect(await receipts.nextOf('receipt')).toBeUndefined();
-    stuck.destroy();
-  },
-);
+/**
+ * It waits for what is under way for a second, and is gone in the next; the rest is for a machine that stands still meanwhile.
+ * Waiting for what is stuck would take minutes.
+ */
+const END_MS = 2000 + 8000;
+
+test.each(['SIGTERM', 'SIGINT'] as const)('%s ends it soon with streams open, exit 0', async (signal) => {
+  const { child, client } = await start(newData());
+  const realm = await TestRealm.make(await client.onlineKeys());
+  await client.create(realm.genesis);
+  const { host, publish } = await realm.join('web-1');
+  await client.publish(publish);
+  const streams = await Promise.all([client.as(host).events(), client.as(host).events()]);
+  await Promise.all(streams.map((stream) => stream.next()));
+  const receipts = await client.stream('receipts/events');
+  // A request that never comes to its end must not hold the service up either.
+  const stuck = connect({ port: Number(new URL(client.url).port), rejectUnauthorized: false });
+  stuck.on('error', () => undefined);
+  await once(stuck, 'secureConnect');
+  stuck.write('POST /v1/publish HTTP/1.1\r\nHost: lapse\r\nContent-Length: 9\r\n\r\n{');
+  const begun = performance.now();
+  child.kill(signal);
+  expect(await once(child, 'close')).toEqual([0, null]);
+  expect(performance.now() - begun).toBeLessThan(END_MS);
+  expect(await Promise.all(streams.map((stream) => stream.next()))).toEqual([undefined, undefined]);
+  expect(await receipts.nextOf('receipt')).toBeUndefined();
+  stuck.destroy();
+});
 
 test('the pin stays the same, and `pin` prints it', async () => {
   const data = newData();

@@ -49,7 +49,7 @@ beforeEach(async () => {
     '127.0.0.1:0',
     '--http',
   ]);
-  const [line] = (await once(service.stdout!, 'data', { signal: AbortSignal.timeout(15_000) })) as [Buffer];
+  const [line] = (await once(service.stdout!, 'data', { signal: AbortSignal.timeout(60_000) })) as [Buffer];
   upstream = /http:\S+/.exec(line.toString())![0];
   proxy.listen(0, '127.0.0.1');
   await once(proxy, 'listening');

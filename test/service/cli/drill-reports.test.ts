@@ -81,8 +81,8 @@ test('nothing is kept yet, and words that are none', async () => {
 
 test('the trend: what was measured, by whom, and whether the bound was kept', async () => {
   const made = [await drill(1), await drill(2), await drill(3, 'partition')];
-  // The order in which they come says nothing.
-  for (const { jws } of made.toReversed()) expect(await post(jws)).toBe(201);
+  // The order in which they come says nothing; a second try of this test finds them there.
+  for (const { jws } of made.toReversed()) expect([201, 409]).toContain(await post(jws));
   const cells = ({ ms, bound, pass }: DrillSummary, figure: string): string => {
     const { p50, p99, max } = ms[figure]!;
     const figures = [p50, p99, max].map(fixed).join(' +');
@@ -192,9 +192,9 @@ test('what was signed by a key that has left does not verify, but by its name', 
 async function behindALiar(drills: object, command: string): Promise<string> {
   const liar = createServer((asked, answer) => {
     if (asked.url?.startsWith('/v1/drills')) return void answer.end(JSON.stringify(drills));
-    void fetch(`${stage.env['URL']}${asked.url}`).then(async (got) =>
-      answer.writeHead(got.status).end(await got.bytes()),
-    );
+    fetch(`${stage.env['URL']}${asked.url}`)
+      .then(async (got) => answer.writeHead(got.status).end(await got.bytes()))
+      .catch(() => answer.destroy());
   });
   liar.listen(0, '127.0.0.1');
   await once(liar, 'listening');
@@ -202,9 +202,11 @@ async function behindALiar(drills: object, command: string): Promise<string> {
   const before = readFileSync(file, 'utf8');
   const { port } = liar.address() as AddressInfo;
   writeFileSync(file, before.replace(stage.env['URL']!, `http://127.0.0.1:${port}`));
-  const said = await stage.run(command);
-  writeFileSync(file, before);
-  liar.closeAllConnections();
-  liar.close();
-  return said;
+  try {
+    return await stage.run(command);
+  } finally {
+    writeFileSync(file, before);
+    liar.closeAllConnections();
+    liar.close();
+  }
 }

@@ -64,9 +64,9 @@ test(
 async function signBehindALiar(id: string, given: string): Promise<string> {
   const liar = createServer((asked, answer) => {
     const url = asked.url?.replace(`pending/${id}`, `pending/${given}`);
-    void fetch(`${stage.env['URL']}${url}`).then(async (got) =>
-      answer.writeHead(got.status).end(await got.bytes()),
-    );
+    fetch(`${stage.env['URL']}${url}`)
+      .then(async (got) => answer.writeHead(got.status).end(await got.bytes()))
+      .catch(() => answer.destroy());
   });
   liar.listen(0, '127.0.0.1');
   await once(liar, 'listening');
