@@ -2,10 +2,10 @@
 // mount each. Needs root. What the page shows is compared with what comes; `…` stands for anything within a line, alone
 // for any lines. Paths and the port are other ones here, the rest is the page's own.
 import { spawn, spawnSync } from 'node:child_process';
+import { randomInt } from 'node:crypto';
 import { chmodSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
-import type { AddressInfo } from 'node:net';
+import { connect, createServer } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { text } from 'node:stream/consumers';
@@ -18,12 +18,21 @@ const BIN = join(import.meta.dirname, '../../bin');
 const PAGE = join(import.meta.dirname, '../../docs/operations/first-hour.md');
 const HOSTS = ['web-1', 'web-2', 'web-3'];
 
+/** How long programs may take to start; tests of containers run beside this one. */
+const START_MS = 60_000;
+
+/** Below those that the kernel gives away (ip_local_port_range), so that nobody gets it before the service does. */
 async function freePort(): Promise<number> {
-  const server = createServer().listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  const { port } = server.address() as AddressInfo;
-  server.close();
-  return port;
+  for (;;) {
+    const port = randomInt(20_000, 32_768);
+    const server = createServer().listen(port, '127.0.0.1');
+    const isFree = await once(server, 'listening').then(
+      () => true,
+      () => false,
+    );
+    server.close();
+    if (isFree) return port;
+  }
 }
 
 /** A directory in which each machine of the page has its own programs. */
@@ -70,7 +79,9 @@ class Town implements AsyncDisposable {
   async run({ who, command }: PageStep): Promise<string> {
     const child = this.#start(who, command, false);
     const ended = once(child, 'exit') as Promise<[number | null]>;
-    const [output, [code]] = await Promise.all([text(child.stdout!), ended]);
+    const [said, [code]] = await Promise.all([text(child.stdout!), ended]);
+    // Whoever waits for longer than 2 s is told so; on the page nobody has to.
+    const output = said.replaceAll(/^Waiting for .*\n/gm, '');
     if (command.startsWith('lapse-service pin')) this.pin = output.trim();
     return `${output}${code === 0 ? '' : `[exit ${String(code)}]`}`.trim();
   }
@@ -79,22 +90,42 @@ class Town implements AsyncDisposable {
   async begin({ who, command }: PageStep): Promise<void> {
     const child = this.#start(who, `exec ${command.replace(/ &$/, '')}`, true);
     this.#running.push({ pid: child.pid!, ended: once(child, 'exit') });
-    const ask = HOSTS.includes(who)
-      ? 'lapsed status | grep -q \'"holds":true\''
-      : `lapse-service pin --data ${join(this.directory, 'service')}`;
-    await until(`${who}: ${command}`, async () => {
-      const answer = await this.run({ who, command: ask, expected: '' });
-      return answer.includes('[exit') ? undefined : true;
-    });
+    const isThere = HOSTS.includes(who) ? () => this.#holds(who) : () => this.#listens();
+    await until(`${who}: ${command}`, async () => (await isThere()) || undefined, START_MS);
+  }
+
+  async #holds(who: string): Promise<boolean> {
+    const command = 'lapsed status | grep -q \'"holds":true\'';
+    return !(await this.run({ who, command, expected: '' })).includes('[exit');
+  }
+
+  async #listens(): Promise<boolean> {
+    const socket = connect(this.#port, '127.0.0.1');
+    try {
+      await once(socket, 'connect');
+      return true;
+    } catch {
+      return false;
+    } finally {
+      socket.destroy();
+    }
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.run({ who: 'operator', command: 'lapse lock', expected: '' });
-    for (const { pid } of this.#running.toReversed()) process.kill(pid, 'SIGTERM');
+    for (const { pid } of this.#running.toReversed()) end(pid);
     await Promise.all(this.#running.map(({ ended }) => ended));
     for (const { directory } of mountsBelow(this.directory).toReversed())
       spawnSync('umount', ['-i', '-c', '-f', '-l', '--', directory], { timeout: 5000 });
     rmSync(this.directory, { recursive: true });
+  }
+}
+
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGTERM');
+  } catch {
+    // It has ended by itself.
   }
 }
 
