@@ -190,10 +190,11 @@ class Wait {
     using interrupt = onInterrupt(signal);
     const done = new AbortController();
     const timeout = this.#change.options.timeoutSeconds;
-    const left = Math.min(this.#leaseEnd - clock.boot(), timeout === undefined ? Infinity : timeout * 1000);
+    const begun = clock.boot();
+    const last = Math.min(this.#leaseEnd, timeout === undefined ? Infinity : begun + timeout * 1000);
     const end = AbortSignal.any([interrupt.signal, done.signal]);
-    void clock.sleep(left, end).then(() => done.abort());
-    void clock.sleep(PATIENCE_MS, end).then(() => end.aborted || this.#tellOfWaiting(left));
+    void sleepUntil(clock, last, end).then(() => done.abort());
+    void clock.sleep(PATIENCE_MS, end).then(() => end.aborted || this.#tellOfWaiting(last - begun));
     while (this.#pending.length > 0 && !end.aborted) {
       for (const receipt of await receipts.take(end)) this.take(receipt);
     }
@@ -270,6 +271,12 @@ class Wait {
       `Waiting for ${listed(names)}, ${seconds} s at most. Ctrl-C ends the waiting, not the change.`,
     );
   }
+}
+
+/** A timer may be early by a little: boot time decides. */
+async function sleepUntil(clock: Context['clock'], at: number, signal: AbortSignal): Promise<void> {
+  for (let left = at - clock.boot(); left > 0 && !signal.aborted; left = at - clock.boot())
+    await clock.sleep(Math.ceil(left), signal);
 }
 
 /**
