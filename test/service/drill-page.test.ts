@@ -10,6 +10,9 @@ import { summarize } from '../../client/drill/summary.ts';
 import { hasChromium, seeInBrowser } from '../support/chromium.ts';
 import { imaginedRecord } from '../support/drill-record.ts';
 
+/** A browser starts slowly where others start programs, too. */
+const LONG = 120_000;
+
 let directory: string;
 beforeAll(() => {
   directory = mkdtempSync(join(tmpdir(), 'lapse-page-'));
@@ -26,7 +29,7 @@ const page = (): string => {
   return reportPage(summarize(record, [parseSlo('revoke p99 < 250ms')]), record);
 };
 
-test.skipIf(!hasChromium).concurrent('a report of five hosts and 200 trials', async () => {
+test.skipIf(!hasChromium).concurrent('a report of five hosts and 200 trials', { timeout: LONG }, async () => {
   const { dom, console: said, picture } = await seeInBrowser(written('report.html', page()), 1200, 1600);
   expect(said).toEqual([]);
   expect(dom).toContain('<h1>Passed</h1>');
@@ -42,11 +45,15 @@ test.skipIf(!hasChromium).concurrent('a report of five hosts and 200 trials', as
 
 test
   .skipIf(!hasChromium)
-  .concurrent('what the policy forbids is noticed here, so the silence above means something', async () => {
-    const text = page().replace(
-      '<main>',
-      '<main style="color: red"><img src="data:,"><script>document.title = 1</script>',
-    );
-    const { console: said } = await seeInBrowser(written('altered.html', text), 400, 300);
-    expect(said.filter((line) => line.includes('Content Security Policy'))).toHaveLength(3);
-  });
+  .concurrent(
+    'what the policy forbids is noticed here, so the silence above means something',
+    { timeout: LONG },
+    async () => {
+      const text = page().replace(
+        '<main>',
+        '<main style="color: red"><img src="data:,"><script>document.title = 1</script>',
+      );
+      const { console: said } = await seeInBrowser(written('altered.html', text), 400, 300);
+      expect(said.filter((line) => line.includes('Content Security Policy'))).toHaveLength(3);
+    },
+  );

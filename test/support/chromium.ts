@@ -47,7 +47,7 @@ export async function seeInBrowser(file: string, width: number, height: number):
         '--dump-dom',
         `file://${file}`,
       ],
-      { timeout: 40_000, killSignal: 'SIGKILL', maxBuffer: 64 * 1024 * 1024 },
+      { timeout: 100_000, killSignal: 'SIGKILL', maxBuffer: 64 * 1024 * 1024 },
     );
     return {
       dom: stdout,

@@ -22,6 +22,8 @@ import { MemoryService } from '../client/memory-service.ts';
 const directory = mkdtempSync(join(tmpdir(), 'lapse-follower-'));
 afterAll(() => rmSync(directory, { recursive: true, force: true }));
 let stores = 0;
+/** Instead of vitest's second. */
+const PATIENT = { timeout: 20_000 };
 
 let clock: ManualClock;
 let service: MemoryService;
@@ -132,7 +134,7 @@ async function calm(): Promise<void> {
       before = now;
       expect(quiet).toBeGreaterThanOrEqual(8);
     },
-    { interval: 8, timeout: 10_000 },
+    { interval: 8, ...PATIENT },
   );
 }
 
@@ -391,7 +393,7 @@ describe('cut off from one namespace', () => {
     service.put(service.realm.delegate('billing'));
     push('1', service.put(await service.realm.put('billing', 'invoice')));
     await calm();
-    await vi.waitFor(() => expect(end('billing')).toBeGreaterThan(0));
+    await vi.waitFor(() => expect(end('billing')).toBeGreaterThan(0), PATIENT);
   });
 
   test('nothing of it is heard and its lease is not renewed; others go on; it ends by itself, and all is heard', async () => {
@@ -400,13 +402,13 @@ describe('cut off from one namespace', () => {
     await calm();
     const before = end();
     push('2', await put());
-    await vi.waitFor(() => expect([...arrival.entitlement.failing]).toEqual(['payments']));
+    await vi.waitFor(() => expect([...arrival.entitlement.failing]).toEqual(['payments']), PATIENT);
     expect([...arrival.entitlement.secrets.keys()]).toEqual(['billing']);
     await pass(70_000);
-    await vi.waitFor(() => expect(end('billing')).toBeGreaterThan(before));
+    await vi.waitFor(() => expect(end('billing')).toBeGreaterThan(before), PATIENT);
     expect([end(), isOver]).toEqual([before, false]);
     await pass(30_000);
-    await vi.waitFor(() => expect(end()).toBe(clock.boot() + 60_000));
+    await vi.waitFor(() => expect(end()).toBe(clock.boot() + 60_000), PATIENT);
     expect([isOver, [...arrival.entitlement.secrets.keys()].sort()]).toEqual([true, ['billing', 'payments']]);
   });
 
@@ -418,12 +420,12 @@ describe('cut off from one namespace', () => {
       return file === 'echo' ? promise : Promise.resolve();
     };
     clock.advance(40_000);
-    await vi.waitFor(() => expect(isAsked).toBe(true));
+    await vi.waitFor(() => expect(isAsked).toBe(true), PATIENT);
     const before = end();
     const cut = cutOff();
     service.gate = () => Promise.resolve();
     resolve(undefined);
-    await vi.waitFor(() => expect(end('billing')).toBeGreaterThan(before));
+    await vi.waitFor(() => expect(end('billing')).toBeGreaterThan(before), PATIENT);
     expect(end()).toBe(before);
     over.abort();
     await cut;
@@ -432,7 +434,7 @@ describe('cut off from one namespace', () => {
   test('a host that is removed meanwhile serves nothing all the same', async () => {
     const cut = cutOff();
     push('2', service.put(await service.realm.remove('web-1')));
-    await vi.waitFor(() => expect(arrival.entitlement.refusal).toBeDefined());
+    await vi.waitFor(() => expect(arrival.entitlement.refusal).toBeDefined(), PATIENT);
     expect([arrival.entitlement.refusal?.code, [...arrival.entitlement.failing]]).toEqual([
       'host-removed',
       [],
@@ -485,7 +487,7 @@ describe('the host is removed', () => {
     clock.advance(2000);
     const removal = service.put(await service.realm.remove('web-1'));
     push('1', removal);
-    await vi.waitFor(() => expect(arrival.entitlement.refusal).toBeDefined());
+    await vi.waitFor(() => expect(arrival.entitlement.refusal).toBeDefined(), PATIENT);
     const before = end();
     answer.resolve(undefined);
     await calm();

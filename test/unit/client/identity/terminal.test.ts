@@ -30,7 +30,7 @@ async function at(command: string, ...dialogue: readonly (readonly [shown: strin
       steps.shift();
     }
   });
-  const [code] = (await once(child, 'close', { signal: AbortSignal.timeout(15_000) })) as [number];
+  const [code] = (await once(child, 'close', { signal: AbortSignal.timeout(30_000) })) as [number];
   expect(steps, shown).toEqual([]);
   return { code, shown };
 }

@@ -80,7 +80,7 @@ test.for([
   ['ever deeper', Array.from({ length: 400 }, (_, i) => `${' '.repeat(i)}a:`).join('\n')],
   ['many keys', 'a:\n'.repeat(43_000)],
   ['many anchors', Array.from({ length: 8000 }, (_, i) => `a${i}: &a${i} x`).join('\n')],
-] as const)('what is made to take for ever takes no time: %s', { timeout: 10_000 }, async ([, text]) => {
+] as const)('what is made to take for ever takes no time: %s', async ([, text]) => {
   const began = process.cpuUsage();
   await read(text).then(
     ({ found }) => expect(found).toEqual([]),
