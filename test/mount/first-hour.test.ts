@@ -129,7 +129,7 @@ function end(pid: number): void {
   }
 }
 
-test('the first hour goes as its page says', { timeout: 180_000 }, async () => {
+test('the first hour goes as its page says', { timeout: 300_000 }, async () => {
   await using town = new Town(await freePort());
   const page = pageSteps(readFileSync(PAGE, 'utf8'));
   expect(page.length).toBeGreaterThan(20);
