@@ -130,9 +130,12 @@ export async function startService(
   { listen = '127.0.0.1:0' } = {},
 ): Promise<{ program: Program; at: ServiceAt }> {
   const command = [bin('lapse-service'), '--data', places.store, '--listen', listen];
+  const file = join(places.logs, 'lapse-service.log');
+  // What stands there already, one before this said.
+  const { length } = await readFile(file).catch(() => Buffer.alloc(0));
   const program = launch(places, clock, 'lapse-service', on(places.cpus.others, command));
   const at = await until(clock, program, places, async () => {
-    const log = await readFile(join(places.logs, 'lapse-service.log'), 'utf8');
+    const log = (await readFile(file)).toString('utf8', length);
     const [, url, pin] = /listening on (https:\S+) pin (sha256:\S+)\n(?!.*listening)/s.exec(log) ?? [];
     return url === undefined || pin === undefined ? undefined : { url, pin };
   });
