@@ -41,17 +41,24 @@ export class Cgroup implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     for (const group of this.#below) await group[Symbol.asyncDispose]();
     for (let attempt = 0; ; attempt++) {
-      for (const pid of readFileSync(this.procs, 'utf8').split('\n').filter(Boolean)) {
-        process.kill(Number(pid), 'SIGKILL');
-      }
+      for (const pid of readFileSync(this.procs, 'utf8').split('\n').filter(Boolean)) end(Number(pid));
       try {
         rmdirSync(this.directory);
         return;
       } catch (error) {
-        if (attempt === 100) throw error;
+        if (attempt === 500) throw error;
         await sleep(20);
       }
     }
+  }
+}
+
+/** It may have ended by itself. */
+function end(pid: number): void {
+  try {
+    process.kill(pid, 'SIGKILL');
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 

@@ -12,7 +12,8 @@ import { promisify } from 'node:util';
 import type { Cgroup } from './lapsed-cgroup.ts';
 
 const SOURCE = fileURLToPath(new URL('../mount/lapsed-probe.c', import.meta.url));
-const PATIENCE = 5000;
+/** More than this is a hang, and not a busy machine. */
+const PATIENCE = 15_000;
 
 export async function compileProbe(directory: string): Promise<string> {
   const program = join(directory, 'probe');
@@ -69,7 +70,7 @@ export class Probe implements AsyncDisposable {
 
   /** Reads until that fails: why. It may take as long as the test; the probe takes no other command meanwhile. */
   loop(descriptor: string): Promise<string> {
-    return this.#ask(`loop ${descriptor}`, 30_000).catch(String);
+    return this.#ask(`loop ${descriptor}`, 50_000).catch(String);
   }
 
   map(descriptor: string): Promise<string> {

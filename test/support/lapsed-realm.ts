@@ -1,6 +1,6 @@
 // A machine whose realm the test itself signs, role by role: a real service in this process, a proxy before it that the test
 // drives, and a real lapsed that was started with the keys of a host of that realm. For what no operator's command does.
-import { mkdirSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { writeHostFile } from '../../daemon/host/host-file.ts';
@@ -121,7 +121,9 @@ export class Puppet {
 
   /** Its wall clock goes ahead of the machine's by so many milliseconds, or behind. */
   wallAhead(ms: number): void {
-    writeFileSync(join(this.#strings, 'wall'), String(ms).padEnd(20));
+    const file = join(this.#strings, 'wall');
+    // Never empty: it is read all the time.
+    writeFileSync(file, String(ms).padEnd(20), { flag: existsSync(file) ? 'r+' : 'w' });
   }
 
   /** Its main thread does nothing for that long; the serving thread goes on. */

@@ -60,8 +60,14 @@ export interface Ending {
   readonly ms: number;
 }
 
+/** How long what must happen may take, in milliseconds: far more than it takes, also where little of a machine is left for it. */
+const PATIENCE = 20_000;
+
+/** For `expect.poll`, which would give up after a second. */
+export const soon = { interval: 20, timeout: PATIENCE } as const;
+
 /** Asks until there is an answer. */
-export async function until<T>(what: string, ask: () => Promise<T | undefined>, ms = 10_000): Promise<T> {
+export async function until<T>(what: string, ask: () => Promise<T | undefined>, ms = PATIENCE): Promise<T> {
   const deadline = performance.now() + ms;
   while (performance.now() < deadline) {
     const answer = await ask();
@@ -105,9 +111,14 @@ export class Lapsed {
     return this.#child.pid!;
   }
 
-  /** The one that serves. Not for an engine without a holder. */
+  /** The one that serves. Not for an engine without a holder, which empties the file before it writes it. */
   get server(): number {
-    return Number(readFileSync(join(this.#traces.run, 'pid'), 'utf8'));
+    for (let attempt = 0; attempt < 1000; attempt++) {
+      const pid = Number(readFileSync(join(this.#traces.run, 'pid'), 'utf8'));
+      if (pid > 0) return pid;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+    throw new Error(`no server:\n${this.log}`);
   }
 
   /** Every process that was started with its configuration, which no other one has. */
@@ -126,7 +137,7 @@ export class Lapsed {
   }
 
   /** Waits for its end. */
-  async ended(patienceMs = 10_000): Promise<Ending> {
+  async ended(patienceMs = PATIENCE): Promise<Ending> {
     const before = performance.now();
     if (this.running) await Promise.race([this.#exited, sleep(patienceMs, undefined, { ref: false })]);
     if (this.running) throw new Error(`lapsed did not end in ${patienceMs} ms:\n${this.log}`);
@@ -155,8 +166,8 @@ export class Lapsed {
 
   /** Waits until another process serves than this one. */
   serverAfter(pid: number, patienceMs?: number): Promise<number> {
-    const ask = (): number | undefined => (this.server === pid ? undefined : this.server);
-    return until(`server after ${pid}`, () => Promise.resolve(ask()), patienceMs);
+    const ask = (server: number): number | undefined => (server === pid ? undefined : server);
+    return until(`server after ${pid}`, () => Promise.resolve(ask(this.server)), patienceMs);
   }
 
   /** Waits until holder and servers said it so often. */
@@ -177,15 +188,19 @@ export class Lapsed {
     await this.ended();
   }
 
-  /** Holder and servers at once. */
+  /** Holder and servers at once: first they stand still, so that none notices the end of another. */
   killAll(): void {
-    for (const pid of this.processes) {
-      try {
-        process.kill(pid, 'SIGKILL');
-      } catch (error) {
-        if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
-      }
-    }
+    if (this.running) this.signal('SIGSTOP');
+    for (const signal of ['SIGSTOP', 'SIGKILL'] as const) for (const pid of this.processes) send(pid, signal);
+  }
+}
+
+/** To a process that may have ended. */
+function send(pid: number, signal: NodeJS.Signals): void {
+  try {
+    process.kill(pid, signal);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
   }
 }
 
@@ -198,10 +213,16 @@ function commandOf(pid: string): readonly string[] {
   }
 }
 
+/** How long a server may not be heard of, and how long it may take to be ready; milliseconds. */
+export interface HolderLimits {
+  readonly deadAfterMs: number;
+  readonly startMs: number;
+}
+
 /** lapsed under a holder with other limits than bin/lapsed gives it; `control` as in the configuration. */
 export function underHolder(
   { control }: Places,
-  { deadAfterMs = 1000, startMs = 15_000 },
+  { deadAfterMs = 10_000, startMs = 15_000 }: Partial<HolderLimits>,
 ): readonly [string, ...string[]] {
   const run = dirname(control);
   mkdirSync(run, { recursive: true, mode: 0o700 });
@@ -274,6 +295,16 @@ export class Machine implements AsyncDisposable {
     });
   }
 
+  /** Waits until the lease of a namespace has just been renewed, so that all of its length is left. */
+  async renewed(namespace = 'payments'): Promise<void> {
+    let before = Infinity;
+    await this.statusOf('a lease that was just renewed', ({ leases }) => {
+      const [last, left] = [before, leases[namespace]?.remainingMs ?? 0];
+      before = left;
+      return left > last;
+    });
+  }
+
   async effect(version: string, change: 'shown' | 'superseded' | 'withdrawn'): Promise<void> {
     await this.statusOf(`${version} ${change}`, ({ effects }) =>
       effects.some((effect) => effect.version === version && effect.change === change),
@@ -304,9 +335,13 @@ export class Machine implements AsyncDisposable {
     return this.resources.use(new Lapsed(command, { config, log, run }));
   }
 
-  /** The text of a configuration: TOML writes these values as JSON does. */
+  /**
+   * The text of a configuration: TOML writes these values as JSON does. A machine that stands still for a moment ends no server,
+   * but where a test is about that.
+   */
   config(changes: ConfigChanges = {}): string {
-    const usual = { state: this.places.state, mount: this.mount, control: this.places.control };
+    const { state, control } = this.places;
+    const usual = { state, mount: this.mount, control, dead_after: '10s' };
     return Object.entries({ ...usual, ...changes })
       .map(([key, value]) => `${key} = ${JSON.stringify(value)}\n`)
       .join('');
