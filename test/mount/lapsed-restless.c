@@ -1,4 +1,4 @@
-/* A reader without a pause, which says what it saw.
+/* A reader without a pause for as long as it reads, which says what it saw.
  *   restless name   DIRECTORY NAME VALUE   opens, reads, closes
  *   restless held   DIRECTORY NAME VALUE   reads a descriptor that it holds
  *   restless mapped DIRECTORY NAME VALUE   touches a mapping that it holds
@@ -133,6 +133,7 @@ int main(int count, char **words) {
     if (strcmp(state, last)) printf("%lld %lld %s\n", begin, end, state);
     last = state;
     note(state, begin);
+    if (strcmp(state, "ok")) usleep(1000); /* a refusal costs next to nothing, and whoever is to end it wants the processor */
   }
   for (int i = 0; totals[i].state != NULL; i++)
     printf("total %s %ld %lld\n", totals[i].state, totals[i].count, totals[i].last);
