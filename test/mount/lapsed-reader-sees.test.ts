@@ -1,9 +1,10 @@
 // DESIGN, "What a reader sees", row by row on a real mount. Every answer is also checked for EIO and for hanging, in
 // the probe. Each refusal follows a success in the same place, so that it could have been otherwise.
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { plantedHits, scan } from '../../demo/disk-scan.ts';
-import { Host } from '../support/lapsed.ts';
+import { Host, soon } from '../support/lapsed.ts';
+import { onOneMachine } from '../support/lapsed-anew.ts';
 import type { Probe } from '../support/lapsed-probe.ts';
 
 const values: Buffer[] = [];
@@ -28,13 +29,12 @@ describe('on a host with a lease of a minute', () => {
   let web: Probe;
   let api: Probe;
 
-  beforeAll(async () => {
+  onOneMachine(async () => {
     host = await Host.start();
     web = await host.inWorkload('web');
     api = await host.inWorkload('api');
+    return host;
   });
-
-  afterAll(() => host[Symbol.asyncDispose]());
 
   it('never granted: ENOENT', async () => {
     const value = secretValue();
@@ -127,15 +127,15 @@ describe('on a host with a lease of a minute', () => {
     await host.put('granted', value, '--grant', 'api');
     expect(await web.cat('self/renamed')).toBe('ENOENT');
     await host.lapse('grant', 'payments/granted', 'web', '--as', 'renamed');
-    await expect.poll(() => web.cat('self/renamed')).toBe(value);
+    await expect.poll(() => web.cat('self/renamed'), soon).toBe(value);
     expect(await web.cat('self/granted')).toBe('ENOENT');
 
     const held = await web.open('self/renamed');
     await web.map(held);
     await expectAll([web.read(held), web.touch()], value);
     await host.lapse('grant', 'payments/granted', 'web', '--withdraw');
-    await expect.poll(() => web.cat('self/renamed')).toBe('ENOENT');
-    await expect.poll(() => web.touch()).toBe('SIGBUS');
+    await expect.poll(() => web.cat('self/renamed'), soon).toBe('ENOENT');
+    await expect.poll(() => web.touch(), soon).toBe('SIGBUS');
     expect(await web.read(held)).toBe('EACCES');
   });
 
@@ -159,7 +159,7 @@ describe('on a host with a lease of a minute', () => {
     await grant('for-root');
     await grant('for-owner', '--uid', '1000', '--mode', '0400');
     await grant('for-group', '--gid', '2000', '--mode', '0440');
-    await expect.poll(() => web.stat('self/for-group')).toBe('100440 32 0 2000');
+    await expect.poll(() => web.stat('self/for-group'), soon).toBe('100440 32 0 2000');
     expect(await web.stat('self/for-owner')).toBe('100400 32 1000 0');
     expect(await web.stat('self/for-root')).toBe('100400 32 0 0');
 
@@ -236,7 +236,7 @@ describe('on a host with a lease of a minute', () => {
 
 describe('when the lease is over', () => {
   it('names stay, open and read EACCES, mappings SIGBUS; with news everything reads again', async () => {
-    await using host = await Host.start({ lease: '3s' });
+    await using host = await Host.start({ lease: '4s' });
     const value = secretValue();
     await host.put('db', value, '--grant', 'web');
     const web = await host.inWorkload('web');
@@ -244,10 +244,12 @@ describe('when the lease is over', () => {
     await web.map(held);
     await expectAll([web.read(held), web.cat('self/db')], value);
 
+    // The end of the service takes a moment, too.
+    await host.renewed();
     await host.stopService();
     await expectAll([web.read(held), web.touch()], value);
     await host.statusOf('end of the lease', ({ lease }) => !lease.holds);
-    await expect.poll(() => web.touch(), { interval: 10 }).toBe('SIGBUS');
+    await expect.poll(() => web.touch(), soon).toBe('SIGBUS');
     await expectAll([web.open('self/db'), web.read(held)], 'EACCES');
     await expectAll([web.stat('self/db'), web.fstat(held)], '100400 32 0 0');
     await expectAll([web.list('self')], 'db');
