@@ -20,6 +20,7 @@ import { parseHostName, parsePoolName, parseRealmId } from '../../manifest/names
 import { checkJoin, encodeInvite } from '../../manifest/realm/invite.ts';
 import type { Invite, JoinRequest } from '../../manifest/realm/invite.ts';
 import { thumbprint } from '../../manifest/realm/recipient.ts';
+import { soon } from '../support/lapsed.ts';
 import { startPayments, startTestService } from '../support/realm-service.ts';
 import type { Payments, TestService } from '../support/realm-service.ts';
 import type { TestHost } from '../support/realm.ts';
@@ -64,8 +65,13 @@ function invitation(changes: Partial<Invite> = {}): Invite {
   };
 }
 
-const ask = (invite: Invite, more: Partial<JoinOptions> = {}): Promise<boolean> =>
-  join(encodeInvite(invite), { state, name: parseHostName(name), clock, onAsked: () => undefined, ...more });
+/** Whoever awaits it hears of a failure; nobody does when the test fails before. */
+function ask(invite: Invite, more: Partial<JoinOptions> = {}): Promise<boolean> {
+  const options = { state, name: parseHostName(name), clock, onAsked: () => undefined, ...more };
+  const asked = join(encodeInvite(invite), options);
+  asked.catch(() => undefined);
+  return asked;
+}
 
 const waiting = (): Promise<readonly JoinRequest[]> =>
   httpTransport(payments.service.client.address, clock).joins();
@@ -73,7 +79,7 @@ const waiting = (): Promise<readonly JoinRequest[]> =>
 async function requestOf({ id }: Invite): Promise<JoinRequest> {
   let found: JoinRequest | undefined;
   await expect
-    .poll(async () => (found = (await waiting()).find((each) => each.id === id)), { timeout: 10_000 })
+    .poll(async () => (found = (await waiting()).find((each) => each.id === id)), soon)
     .toBeDefined();
   return found!;
 }
@@ -95,7 +101,7 @@ function run(...args: readonly string[]): {
   const child = spawn(LAPSED, ['join', '--state', state, '--name', name, ...args], {
     stdio: ['pipe', 'pipe', 'pipe'],
   });
-  const ended = Promise.all([text(child.stdout), text(child.stderr), once(child, 'exit')]).then(
+  const ended = Promise.all([text(child.stdout), text(child.stderr), once(child, 'close')]).then(
     ([out, err, [code]]) => ({ code: code as number, out, err }),
   );
   return { child, ended };

@@ -2,7 +2,7 @@
 // otherwise. The whole address space is searched, so both threads; the search must find what is there to be found.
 import { randomBytes } from 'node:crypto';
 import { closeSync, openSync, readFileSync, readSync } from 'node:fs';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { expect, it } from 'vitest';
 import { TrustStore } from '../../client/trust-store.ts';
 import { Updater } from '../../client/updater.ts';
 import { httpTransport } from '../../client/transport.ts';
@@ -12,7 +12,8 @@ import { HostAuthorizer, readIdentity } from '../../daemon/host/identity.ts';
 import { Keyring } from '../../daemon/host/keyring.ts';
 import { parseSecretReference } from '../../manifest/names.ts';
 import { lockedBytes } from '../../daemon/vault/arena.ts';
-import { Host, until } from '../support/lapsed.ts';
+import { Host } from '../support/lapsed.ts';
+import { onOneMachine } from '../support/lapsed-anew.ts';
 import type { Probe } from '../support/lapsed-probe.ts';
 
 const ARENA = 4 << 20;
@@ -20,14 +21,13 @@ const ARENA = 4 << 20;
 let host: Host;
 let web: Probe;
 
-beforeAll(async () => {
+onOneMachine(async () => {
   host = await Host.start({ lapsed: false });
   // It is stopped while it is searched, and the holder shall not take it for dead.
   await host.startLapsed({ arena: '4 MiB', linger: '300ms', dead_after: '60s' });
   web = await host.inWorkload('web');
+  return host;
 });
-
-afterAll(() => host[Symbol.asyncDispose]());
 
 interface Mapping {
   readonly start: number;
@@ -125,9 +125,7 @@ it('plaintext is gone when nobody held a file open for the time it may linger', 
   await host.put('brief', value, '--grant', 'web');
   expect(await web.cat('self/brief')).toBe(value);
   expect(find(pid, value).elsewhere).toEqual([]);
-  await until('vault without plaintext', async () =>
-    (await host.status()).vault.open === 0 ? true : undefined,
-  );
+  await host.statusOf('a vault without plaintext', ({ vault }) => vault.open === 0);
   expect(find(pid, value), 'lingered').toEqual({ inArena: 0, elsewhere: [] });
   expect(await web.cat('self/brief'), 'control: still served').toBe(value);
 });

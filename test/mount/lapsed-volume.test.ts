@@ -2,8 +2,9 @@
 // readers, watchers, those who hold an old directory, and other workloads see of it.
 import { mkdir, rename, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
-import { Host } from '../support/lapsed.ts';
+import { expect, it } from 'vitest';
+import { Host, soon } from '../support/lapsed.ts';
+import { onOneMachine } from '../support/lapsed-anew.ts';
 import { Rereader } from '../support/lapsed-inside.ts';
 import { Publisher } from '../support/lapsed-publisher.ts';
 import type { Probe } from '../support/lapsed-probe.ts';
@@ -15,12 +16,11 @@ const SWITCH = ['MOVED_FROM ..data_tmp', 'MOVED_TO ..data'] as const;
 let host: Host;
 let publisher: Publisher;
 
-beforeAll(async () => {
+onOneMachine(async () => {
   host = await Host.start();
   publisher = await Publisher.open(host.places);
+  return host;
 });
-
-afterAll(() => host[Symbol.asyncDispose]());
 
 /** Each value tells whether it is whole. */
 const put = (name: string, number: number, ...args: string[]): Promise<string> =>
@@ -42,7 +42,7 @@ it('`volume` leads to it; each name leads through `..data` to the file that the 
   await put('db', 1, '--grant', 'web');
   await host.lapse('grant', 'payments/db', 'web', '--as', 'db.conf', '--uid', '1000', '--mode', '0440');
   await put('key', 2, '--grant', 'web');
-  await expect.poll(() => probe.list('w/web').then(sorted)).toEqual(['db.conf', 'key']);
+  await expect.poll(() => probe.list('w/web').then(sorted), soon).toEqual(['db.conf', 'key']);
   const current = await generation(probe, 'web');
   expect(current).toMatch(/^\.\.[0-9a-f]{16}$/);
   expect(await probe.link('volume')).toBe('v/web');
@@ -123,10 +123,11 @@ it('`..data_tmp` is there for nobody, also while it is renamed', async () => {
     }
     return { answers, count };
   })();
-  for (let number = 2; number < 22; number++) await rotate('tmp', number);
-  expect(await events.next(40), 'control: it was renamed').toEqual(switches('tmp', 20));
-  over.abort();
-  const { answers, count } = await asked;
+  const changed = (async () => {
+    for (let number = 2; number < 22; number++) await rotate('tmp', number);
+    expect(await events.next(40), 'control: it was renamed').toEqual(switches('tmp', 20));
+  })();
+  const [{ answers, count }] = await Promise.all([asked, changed.finally(() => over.abort())]);
   expect(count).toBeGreaterThan(20);
   expect(answers).toEqual(new Set(['ENOENT', 'not listed']));
   expect(await asking.link('v/tmp/..data'), 'control: the same question').toMatch(/^\.\.[0-9a-f]+$/);
@@ -145,7 +146,7 @@ it('who reads without rest sees whole values and no error, through a hundred swi
   // Controls: it tells of an error, and of a value that is not whole.
   await using other = await Rereader.start(probe, 'each', path);
   await host.revoke('hammered');
-  await expect.poll(() => probe.cat('volume/hammered')).toBe('ENOENT');
+  await expect.poll(() => probe.cat('volume/hammered'), soon).toBe('ENOENT');
   const errors = [...(await other.seen()).keys()].filter((what) => what !== '101');
   expect(errors).toContain('ENOENT');
   // Who has found the name already, and not yet opened it.
@@ -200,7 +201,7 @@ it('control: two files of a directory that switches under its reader can be of t
 
 it('an old generation: its name is gone, what is held of it ends with its files', async () => {
   const probe = await host.inWorkload('held');
-  await put('rotated', 1, '--grant', 'held', '--overlap', '3s');
+  const before = await put('rotated', 1, '--grant', 'held', '--overlap', '3s');
   await put('revoked', 2, '--grant', 'held');
   await put('unread', 3, '--grant', 'held');
   const old = await generation(probe, 'held');
@@ -209,7 +210,6 @@ it('an old generation: its name is gone, what is held of it ends with its files'
   expect(await probe.read(file)).toBe(valueOf(2));
   expect(await probe.cat(`${directory}/rotated`)).toBe(valueOf(1));
 
-  const end = host.effect('payments/rotated@1', 'withdrawn');
   await host.rotate('rotated', valueOf(10));
   expect(await generation(probe, 'held')).not.toBe(old);
   expect(await probe.cat('v/held/rotated')).toBe(valueOf(10));
@@ -217,7 +217,7 @@ it('an old generation: its name is gone, what is held of it ends with its files'
   expect([valueOf(1), 'ESTALE']).toContain(await probe.cat(`${directory}/rotated`));
   expect(await probe.cat(`${directory}/unread`), 'never looked up in there').toBe('ESTALE');
   expect(await probe.list(directory)).toBe('ESTALE');
-  await end;
+  await host.effect(before, 'withdrawn');
   expect(await probe.cat(`${directory}/rotated`)).toMatch(/^(EACCES|ESTALE)$/);
   expect(await probe.list('v/held')).not.toContain(old);
   expect(await probe.stat(`v/held/${old}`)).toMatch(/^(ESTALE|ENOENT)$/);

@@ -1,10 +1,10 @@
 // What processes that watch their view hear of it (docs/operations/files.md), from a real lapsed: inotifywait and Node's
 // fs.watch in registered control groups. Each sequence is compared whole, so an event too many fails as one that is lost.
-import { readFileSync } from 'node:fs';
 import { mkdir, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { mountsBelow, Host, until } from '../support/lapsed.ts';
+import { describe, expect, it } from 'vitest';
+import { mountsBelow, Host, soon } from '../support/lapsed.ts';
+import { onOneMachine } from '../support/lapsed-anew.ts';
 import { attempts } from '../support/lapsed-inside.ts';
 import { Publisher } from '../support/lapsed-publisher.ts';
 import type { Probe } from '../support/lapsed-probe.ts';
@@ -25,13 +25,12 @@ describe('on one host', () => {
   const watch = (probe: Probe, ...paths: string[]): Promise<Watcher> =>
     Watcher.inotify(probe, host.mount, ...paths);
 
-  beforeAll(async () => {
+  onOneMachine(async () => {
     host = await Host.start();
     for (const namespace of ['rush', 'urgent']) await host.lapse('namespace', 'add', namespace);
     publisher = await Publisher.open(host.places);
+    return host;
   });
-
-  afterAll(() => host[Symbol.asyncDispose]());
 
   /** Publishes many, in as few versions as can be, and waits until `view` has them. */
   async function putMany(
@@ -138,7 +137,7 @@ describe('on one host', () => {
     await host.put('altered', '1', '--grant', 'altered');
     await using events = await watch(probe, 'w/altered', 'w/altered/altered');
     await host.lapse('grant', 'payments/altered', 'altered', '--mode', '0444');
-    await expect.poll(() => probe.stat('self/altered')).toBe('100444 1 0 0');
+    await expect.poll(() => probe.stat('self/altered'), soon).toBe('100444 1 0 0');
     await host.rotate('altered', '2');
     expect(sorted(await events.next(4))).toEqual([
       'w/altered CLOSE_WRITE altered',
@@ -187,7 +186,7 @@ describe('on one host', () => {
     ];
     await urgent.put(valuesFor(['urgent'], '1'), 'rush');
     await putMany(rush, names, '1', 'stock');
-    await expect.poll(() => probe.cat('self/urgent')).toBe('1');
+    await expect.poll(() => probe.cat('self/urgent'), soon).toBe('1');
     const held = await probe.open('self/urgent');
     await using events = await watch(probe, 'w/rush');
     // Sent as soon as the service has the other: the host hears of both in this order, and in no time.
@@ -264,12 +263,9 @@ describe('on one host', () => {
 });
 
 describe('when the server is replaced', () => {
-  const server = (host: Host): number =>
-    Number(readFileSync(join(dirname(host.places.control), 'pid'), 'utf8'));
-
   /** Waits for another server, under a lease. */
   async function replaced(host: Host, old: number): Promise<void> {
-    await until('another server', () => Promise.resolve(server(host) === old ? undefined : true));
+    await host.lapsed.serverAfter(old);
     await host.statusOf('lease', ({ lease }) => lease.holds);
   }
 
@@ -281,14 +277,14 @@ describe('when the server is replaced', () => {
     await using events = await Watcher.inotify(probe, host.mount, 'w/web');
     await using file = await Watcher.inotify(probe, host.mount, 'w/web/db');
 
-    const first = server(host);
+    const { server: first } = host.lapsed;
     host.lapsed.signal('SIGHUP');
     await replaced(host, first);
     await host.rotate('db', '2');
     expect(await events.next(2)).toEqual(['w/web MODIFY db', 'w/web CLOSE_WRITE db']);
     expect(await file.next(2)).toEqual(['w/web/db MODIFY', 'w/web/db CLOSE_WRITE']);
 
-    const second = server(host);
+    const { server: second } = host.lapsed;
     process.kill(second, 'SIGKILL');
     await publisher.revoke(['gone']);
     await publisher.put(
