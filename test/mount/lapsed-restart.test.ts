@@ -105,7 +105,7 @@ async function expectOnly(reader: Restless, ...states: readonly string[]): Promi
 /** What stat(1) says to the workload. */
 async function stat(place: string): Promise<string> {
   const script = 'echo $$ >"$1" && exec stat -L -c "%i %s %Y" "$2"';
-  const child = spawn('sh', ['-c', script, 'sh', web.group.procs, place], { timeout: 10_000 });
+  const child = spawn('sh', ['-c', script, 'sh', web.group.procs, place], { timeout: HANG_MS });
   let said = '';
   child.stdout.setEncoding('utf8').on('data', (text: string) => (said += text));
   await once(child, 'close');
