@@ -39,4 +39,4 @@ it(`serves ${VIEWS} views, and shows each workload its own`, async () => {
     'SIGBUS',
   ]);
   expect(await late.cat('self/db')).toBe('ENOENT');
-}, 120_000);
+}, 240_000);
