@@ -180,8 +180,8 @@ export async function runDaemon(
       using _alone = clock.every(ALONE_MS, () => held.beat());
       following = follower.run(ending.signal);
       await Promise.all([serving.settled, follower.renewed]);
-      log.info('everything is loaded; serving when the other one has ended');
       held.ready();
+      log.info('everything is loaded; serving when the other one has ended');
       await held.go;
       // Without it, or when the other one died before it could say how far it was, the next one may not serve. One that
       // resumes may: that refuses until it has news.

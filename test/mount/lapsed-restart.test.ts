@@ -352,6 +352,7 @@ describe('a hand-over', () => {
     host.lapsed.signal('SIGHUP');
     await host.lapsed.said(begun, timesBegun + 1);
     host.lapsed.signal('SIGSTOP');
+    // Which it says when the holder can know.
     await host.lapsed.said(loaded, timesLoaded + 1);
     const next = host.lapsed.processes.filter((pid) => pid !== server && pid !== host.lapsed.pid);
     for (const pid of next) process.kill(pid, 'SIGSTOP');
