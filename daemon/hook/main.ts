@@ -12,7 +12,8 @@ import type { HttpRequest } from '../../client/http.ts';
 import { DaemonError } from '../errors.ts';
 import { parseState } from './state.ts';
 
-const RETRY_MS = { within: 2000, pause: 50 } as const;
+/** Longer than the holder lets a server take to yield: the next one has to begin, too. */
+const RETRY_MS = { within: 4000, pause: 50 } as const;
 /** HTTP's 503: the server is about to close. */
 const CLOSING = 503;
 
@@ -63,11 +64,13 @@ async function call(request: Omit<HttpRequest, 'signal'>): Promise<void> {
 async function answered(request: Omit<HttpRequest, 'signal'>, clock: Clock): Promise<ControlAnswer> {
   const end = clock.boot() + RETRY_MS.within;
   for (;;) {
+    // Looked at before: a machine that stood still meanwhile gives it one more try.
+    const isLast = clock.boot() > end;
     try {
       const answer = await callControl(request, clock);
-      if (answer.status !== CLOSING || clock.boot() > end) return answer;
+      if (answer.status !== CLOSING || isLast) return answer;
     } catch (error) {
-      if (clock.boot() > end) throw error;
+      if (isLast) throw error;
     }
     await clock.sleep(RETRY_MS.pause);
   }
