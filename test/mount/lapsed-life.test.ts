@@ -125,8 +125,10 @@ describe('the end of lapsed', () => {
   it('SIGTERM while it starts: the mount that it has made is taken away', async () => {
     await using lapsed = await host.launchLapsed();
     await expect.poll(() => host.mounts, { ...soon, interval: 1 }).not.toEqual([]);
-    expect(await lapsed.end()).toMatchObject({ code: 0, signal: null });
+    const { code } = await lapsed.end();
     expect(host.mounts).toEqual([]);
+    // The holder gives it two seconds, and takes the mount away itself when the start needs more.
+    if (code !== 0) expect(lapsed.log).toMatch(/^holder: did not end within 2\.00 s, giving up$/m);
   });
 
   it('the holder is killed: the server notices, and ends in order', async () => {
