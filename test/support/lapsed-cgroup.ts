@@ -1,11 +1,10 @@
 // A control group of its own for a test, in the unified hierarchy: mounted alone (version 2) or beside the others
 // (hybrid).
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, rmdirSync } from 'node:fs';
 import { basename, join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { parseMountinfo } from '../../fuse/mountinfo.ts';
-
-let made = 0;
 
 export class Cgroup implements AsyncDisposable {
   readonly directory: string;
@@ -17,8 +16,8 @@ export class Cgroup implements AsyncDisposable {
   }
 
   static make(): Cgroup {
-    made += 1;
-    return new Cgroup(join(hierarchy(), `lapse-test-${process.pid}-${made}`));
+    // No number: what a run that was killed has left behind has one, too.
+    return new Cgroup(join(hierarchy(), `lapse-test-${randomBytes(6).toString('hex')}`));
   }
 
   get name(): string {
