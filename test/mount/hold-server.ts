@@ -13,7 +13,7 @@ import type { WorkerInput, WorkerReport } from './hold-worker.ts';
 
 const [run = '', privately = '', publicly = '', control = '', beatMs] = process.argv.slice(2);
 const NAME = { fsname: 'hold-test', subtype: 'lapse' } as const;
-const deadline = (): AbortSignal => AbortSignal.timeout(5000);
+const deadline = (): AbortSignal => AbortSignal.timeout(20_000);
 
 const held = new Held(process.argv.at(-1));
 const state = new HeldState(run);

@@ -9,8 +9,9 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { compileReader, Hold, Home, Reader, until } from '../support/fuse-hold.ts';
 
 const HANDOVERS = 10;
-const LIMIT_MS = 500;
-const STOPS = 3;
+/** Four beats fit in it, and a moment in which the machine does something else. */
+const LIMIT_MS = 1000;
+const STOPS = 2;
 /** No promise, but for the test: the limit, and the start of a server on a slow machine. */
 const DEAD_WITHIN_MS = 15_000;
 
@@ -27,6 +28,15 @@ const at = (hold: Hold, name: string): string => join(hold.public, name);
 const exists = (pid: number): boolean => existsSync(`/proc/${pid}/status`);
 const monotonic = (): number => Number(process.hrtime.bigint()) / 1e6;
 
+/** With the shortest of these times that this machine needs for a start: a test waits for one that does not come. */
+async function startWithin(...times: readonly number[]): Promise<Hold> {
+  const [startMs, ...longer] = times;
+  return Hold.start({ startMs: startMs! }).catch((error: unknown) => {
+    if (longer.length === 0) throw error;
+    return startWithin(...longer);
+  });
+}
+
 describe("the dead-man's switch", () => {
   const faults: Record<string, (hold: Hold) => void> = {
     'is killed': (hold) => hold.signalServer('SIGKILL'),
@@ -41,7 +51,7 @@ describe("the dead-man's switch", () => {
     await using descriptor = await Reader.file(reader, 'descriptor', hold.public, 'steady');
     await using mapping = await Reader.file(reader, 'mapping', hold.public, 'odd');
     const { pid } = hold;
-    await sleep(1.5 * LIMIT_MS);
+    await sleep(1.1 * LIMIT_MS);
     expect(hold.pid, 'a server without a fault is left alone').toBe(pid);
     for (const { lines } of [descriptor, mapping]) expect(lines).toEqual([expect.stringMatching(/ ok$/)]);
 
@@ -107,20 +117,20 @@ describe('a holder that gives up', () => {
   });
 
   it('does so when two servers in a row do not get ready', async () => {
-    await using hold = await Hold.start({ startMs: 2000 });
+    await using hold = await startWithin(1500, 3000, 6000);
     hold.turnOn('resume-never-ready');
     await using listed = await Reader.file(reader, 'mapping', hold.public, 'steady');
     hold.signalServer('SIGKILL');
     await listed.says('SIGBUS');
     expect((await hold.exited)[0]).toBe(1);
-    expect(hold.count(/not ready within 2.00 s/)).toBe(2);
+    expect(hold.count(/not ready within [1-9]/)).toBe(2);
     expect(hold.home.mounts()).toEqual([]);
   });
 
   it('does not unmount what somebody else mounted', async () => {
     await using hold = await Hold.start();
     hold.turnOn('resume-cannot');
-    expect(spawnSync('mount', ['-t', 'tmpfs', 'none', hold.public], { timeout: 5000 }).status).toBe(0);
+    expect(spawnSync('mount', ['-t', 'tmpfs', 'none', hold.public], { timeout: 20_000 }).status).toBe(0);
     hold.signalServer('SIGKILL');
     expect((await hold.exited)[0]).toBe(1);
     expect(hold.log).toMatch(/something else is mounted there, left alone/);
@@ -163,7 +173,7 @@ describe('a handover', () => {
   });
 
   it('that never gets ready changes nothing, and a second one is ignored meanwhile', async () => {
-    await using hold = await Hold.start({ startMs: 3000 });
+    await using hold = await startWithin(3000, 10_000);
     hold.turnOn('next-never-ready');
     await using hammer = await Reader.file(reader, 'hammer', hold.public, 'steady');
     const { pid } = hold;
@@ -171,7 +181,7 @@ describe('a handover', () => {
     await hold.said(/next: started/);
     hold.signalHolder('SIGHUP');
     await hold.said(/SIGHUP ignored: a handover is under way/);
-    await hold.said(/was not ready within 3.00 s, killing it/);
+    await hold.said(/was not ready within [\d.]+ s, killing it/);
     expect(hold.pid).toBe(pid);
     expect(await hold.answers(readFile(at(hold, 'odd')))).toHaveLength(8192);
     expect(await hammer.finish()).toMatch(/^[1-9]\d* /);
@@ -206,7 +216,7 @@ describe('a handover', () => {
   });
 
   it('does not wait for a server that does not yield', async () => {
-    await using hold = await Hold.start({ limitMs: 5000 });
+    await using hold = await Hold.start();
     hold.turnOn('never-yield');
     await using hammer = await Reader.file(reader, 'hammer', hold.public, 'steady');
     hold.signalHolder('SIGHUP');
@@ -252,7 +262,8 @@ describe('the end', () => {
   });
 
   it('of the holder alone ends the server in order', async () => {
-    await using hold = await Hold.start();
+    // The next beat is how it learns of that.
+    await using hold = await Hold.start({ limitMs: LIMIT_MS });
     await using mapping = await Reader.file(reader, 'mapping', hold.public, 'steady');
     const { pid } = hold;
     hold.signalHolder('SIGKILL');

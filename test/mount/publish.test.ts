@@ -10,11 +10,12 @@ import { clearStale, mount, publish } from '../../fuse/mount.ts';
 import { compileReader, Hold, Home, Reader } from '../support/fuse-hold.ts';
 
 const PUBLICATIONS = 20;
+const PATIENCE = 20_000;
 
 const tools = mkdtempSync(join(tmpdir(), 'lapse-tools-'));
-const deadline = (): AbortSignal => AbortSignal.timeout(5000);
+const deadline = (): AbortSignal => AbortSignal.timeout(PATIENCE);
 const system = (...command: string[]): void =>
-  void execFileSync(command[0]!, command.slice(1), { timeout: 5000 });
+  void execFileSync(command[0]!, command.slice(1), { timeout: PATIENCE });
 let reader: string;
 
 beforeAll(() => {

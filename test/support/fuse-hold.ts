@@ -13,16 +13,16 @@ import { parseMountinfo } from '../../fuse/mountinfo.ts';
 import { NODE, MANY } from './fuse-hold-tree.ts';
 import type { Switch } from './fuse-hold-tree.ts';
 
-const PATIENCE = 20_000;
+const PATIENCE = 30_000;
 const HOLDER = fileURLToPath(new URL('../../fuse/hold/hold.sh', import.meta.url));
 const SERVER = fileURLToPath(new URL('../mount/hold-server.ts', import.meta.url));
 const READER = fileURLToPath(new URL('../mount/hold-reader.c', import.meta.url));
 
 /** Polls until it is true; the time is the patience of a test, not a claim. */
-export async function until(what: string, condition: () => boolean, patience = PATIENCE): Promise<void> {
-  const end = performance.now() + patience;
+export async function until(what: string | (() => string), condition: () => boolean): Promise<void> {
+  const end = performance.now() + PATIENCE;
   while (!condition()) {
-    if (performance.now() > end) throw new Error(`not in time: ${what}`);
+    if (performance.now() > end) throw new Error(`not in time: ${typeof what === 'string' ? what : what()}`);
     await sleep(5);
   }
 }
@@ -74,12 +74,16 @@ export class Hold implements AsyncDisposable {
   readonly home = new Home('run', 'private', 'public', 'control');
   readonly public = this.home.at('public');
   readonly private = this.home.at('private');
+  /** When the holder has ended, and everything that it and its servers wrote is in the log. */
   readonly exited: Promise<unknown[]>;
   readonly #child: ChildProcess;
+  readonly #dead: Promise<unknown>;
   #log = '';
+  #closed = false;
   #disposed = false;
 
-  private constructor({ limitMs = 1000, startMs = 20_000, maxCrashes }: HoldOptions) {
+  /** A limit that no server exceeds because the machine stood still: where it is not what a test is about, nobody waits for it. */
+  private constructor({ limitMs = 5000, startMs = 20_000, maxCrashes }: HoldOptions) {
     const [run, control] = [this.home.at('run'), this.home.at('control')];
     const server = [SERVER, run, this.private, this.public, control];
     const command = [process.execPath, ...server, String(limitMs / 4)];
@@ -89,7 +93,9 @@ export class Hold implements AsyncDisposable {
       stdio: ['ignore', 'inherit', 'pipe'],
       env: { ...process.env, ...(maxCrashes && { HOLD_MAX_CRASHES: String(maxCrashes) }) },
     });
-    this.exited = once(this.#child, 'exit');
+    this.exited = once(this.#child, 'close');
+    this.#dead = once(this.#child, 'exit');
+    this.#child.once('close', () => (this.#closed = true));
     this.#child.stderr?.setEncoding('utf8').on('data', (text: string) => (this.#log += text));
   }
 
@@ -116,17 +122,21 @@ export class Hold implements AsyncDisposable {
 
   async said(line: RegExp, times = 1): Promise<void> {
     const said = (): boolean => this.count(line) >= times;
-    await until(`${line} in\n${this.#log}`, () => said() || this.ended);
+    await until(
+      () => `${line} in\n${this.#log}`,
+      () => said() || this.#closed,
+    );
     if (!said()) throw new Error(`the holder ended without ${line}:\n${this.#log}`);
   }
 
-  get ended(): boolean {
-    return this.#child.exitCode !== null || this.#child.signalCode !== null;
-  }
-
-  /** Of the server that serves. */
+  /** Of the server that serves. The holder empties the file before it writes it. */
   get pid(): number {
-    return Number(readFileSync(join(this.home.at('run'), 'pid'), 'utf8'));
+    for (let attempt = 0; attempt < PATIENCE; attempt += 1) {
+      const pid = Number(readFileSync(join(this.home.at('run'), 'pid'), 'utf8'));
+      if (pid > 0) return pid;
+      Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 1);
+    }
+    throw new Error(`no server:\n${this.#log}`);
   }
 
   signalServer(signal: NodeJS.Signals): void {
@@ -167,7 +177,7 @@ export class Hold implements AsyncDisposable {
     } catch (error) {
       if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
     }
-    await this.exited;
+    await this.#dead;
     this.home[Symbol.dispose]();
   }
 }
@@ -193,8 +203,13 @@ export class Reader implements AsyncDisposable {
   /** Resolves when it has said its first line. */
   static async start(...command: string[]): Promise<Reader> {
     const reader = new Reader(command);
-    await until(`${command.join(' ')} starts`, () => reader.lines.length > 0);
-    return reader;
+    try {
+      await until(`${command.join(' ')} starts`, () => reader.lines.length > 0);
+      return reader;
+    } catch (error) {
+      await reader[Symbol.asyncDispose]();
+      throw error;
+    }
   }
 
   static file(program: string, mode: string, directory: string, name: string): Promise<Reader> {
@@ -208,11 +223,14 @@ export class Reader implements AsyncDisposable {
   /** When it said the state, in milliseconds of CLOCK_MONOTONIC. */
   async says(state: string): Promise<number> {
     const line = (): string | undefined => this.lines.find((text) => text.endsWith(` ${state}`));
-    await until(`a reader says ${state}, not ${this.lines.join(', ')}`, () => line() !== undefined);
+    await until(
+      () => `a reader says ${state}, not ${this.lines.join(', ')}`,
+      () => line() !== undefined,
+    );
     return Number(line()?.split(' ')[0]);
   }
 
-  /** Ends it in order; what it said last. */
+  /** Ends it in order; what it said last, read to the end. */
   async finish(): Promise<string | undefined> {
     this.#child.kill('SIGTERM');
     await this.#closed();
