@@ -15,6 +15,8 @@ export interface CutSight extends Sight {
   readonly lastReadMs: number;
   /** By how much its wall clock jumped. */
   readonly jumpMs: number;
+  /** For how long the machine stood still in between. */
+  readonly stoodStillMs: number;
 }
 
 interface Cut {
@@ -40,26 +42,29 @@ export async function cutTrial(
     const most = BigInt(leaseMs + MARGIN_MS) * 1_000_000n;
     for (const { onlooker, at } of cuts) onlooker.effect(at + most);
     const latest = cuts.reduce((end, { at }) => (at + most > end ? at + most : end), 0n);
-    await clock.sleep(Number(latest - clock.monotonic()) / 1e6 + SETTLE_MS, outside.signal);
+    const leftMs = Math.max(0, Number(latest - clock.monotonic()) / 1e6);
+    await clock.sleep(leftMs + SETTLE_MS, outside.signal);
     await mend(outside);
     await outside.untilServed();
     for (const { onlooker } of cuts) await outside.effectOf(onlooker, version);
     await clock.sleep(SETTLE_MS, outside.signal);
-    const sights = cuts.map(({ onlooker }) => onlooker.sight(outside.patience()));
-    return (await Promise.all(sights)).map((sight, i) => ({ ...sight, ...told(sight, cuts[i]) }));
+    return await Promise.all(cuts.map((cut) => seenOf(outside, cut)));
   } finally {
     await mend(outside);
   }
 }
 
-function told({ lastRead }: Sight, cut: Cut | undefined): Pick<CutSight, 'lastReadMs' | 'jumpMs'> {
-  return { lastReadMs: Number(lastRead - (cut?.at ?? 0n)) / 1e6, jumpMs: cut?.jumpMs ?? 0 };
+async function seenOf(outside: Outside, { onlooker, at, jumpMs }: Cut): Promise<CutSight> {
+  const sight = await onlooker.sight(outside.patience());
+  const { lastRead } = sight;
+  const lastReadMs = Number(lastRead - at) / 1e6;
+  return { ...sight, lastReadMs, jumpMs, stoodStillMs: outside.stoodStill(at, lastRead) };
 }
 
-/** The moment is before it: what the host hears in between renews its lease from then on, at the latest. */
+/** The moment is after it: what the host heard until then has renewed its lease. */
 async function cut({ clock }: Outside, onlooker: Onlooker, jumpMs: number): Promise<Cut> {
-  const at = clock.monotonic();
   await onlooker.host.line?.cut();
+  const at = clock.monotonic();
   await onlooker.host.moveWallClock(jumpMs);
   return { onlooker, at, jumpMs };
 }

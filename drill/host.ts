@@ -13,8 +13,10 @@ import type { Line } from './network.ts';
 const run = promisify(execFile);
 /** As systemd/lapsed.service says: how long after its end a lapsed is started again, in milliseconds. */
 const RESTART_MS = 1000;
-/** The file that moves a host's wall clock, and its length. */
-const WALL = 'wall';
+/** In the host's memory, since a disk that stands still must hold up nothing that a drill measures: what its programs say. */
+const LOGS = join('run', 'logs');
+/** Likewise the file that moves a host's wall clock, which is read all the time; and its length. */
+const WALL = join('run', 'wall');
 const WALL_BYTES = 20;
 
 export interface HostOptions {
@@ -69,7 +71,8 @@ export class DrillHost implements AsyncDisposable {
     const group = stack.use(await ControlGroup.make(`lapse-drill-${process.pid}-${options.number}`, clock));
     const enter = [...group.enter, ...(line?.enter ?? [])];
     const own = await makePlaces(work, shared.cpus, { enter, settings });
-    const places = { ...own, operator: shared.operator, store: shared.store };
+    const places = { ...own, operator: shared.operator, store: shared.store, logs: join(work, LOGS) };
+    await mkdir(places.logs);
     await writeFile(join(work, WALL), '0'.padEnd(WALL_BYTES));
     const host = new DrillHost(places, group, options, clock, stack.move());
     try {

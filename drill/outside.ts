@@ -8,54 +8,66 @@ import { lapse } from './command.ts';
 import type { Outcome } from './command.ts';
 import type { Fleet } from './fleet.ts';
 import { Onlooker } from './onlooker.ts';
+import type { StoodStill } from './standstills.ts';
 
 /** The secret, and the file in the view of the onlookers. */
 const FILE = 'token';
-const WORKLOAD = 'onlooker';
 /** How long any one state is waited for, in milliseconds. */
 const PATIENCE_MS = 30_000;
 const POLL_MS = 20;
+
+interface Given {
+  readonly clock: Clock;
+  readonly signal: AbortSignal;
+  readonly stoodStill: StoodStill;
+}
 
 export class Outside implements AsyncDisposable {
   readonly fleet: Fleet;
   readonly onlookers: readonly Onlooker[];
   readonly clock: Clock;
   readonly signal: AbortSignal;
-  readonly #secret: string;
+  readonly stoodStill: StoodStill;
+  /** Of the namespace, and of the onlookers' workload. */
+  readonly #name: string;
   readonly #resources: AsyncDisposableStack;
 
   private constructor(
     fleet: Fleet,
     onlookers: readonly Onlooker[],
-    secret: string,
-    clock: Clock,
-    signal: AbortSignal,
+    name: string,
+    { clock, signal, stoodStill }: Given,
     resources: AsyncDisposableStack,
   ) {
     this.fleet = fleet;
     this.onlookers = onlookers;
-    this.#secret = secret;
+    this.#name = name;
     this.clock = clock;
     this.signal = signal;
+    this.stoodStill = stoodStill;
     this.#resources = resources;
   }
 
-  /** `name` is that of a namespace that is not there yet. */
-  static async start(fleet: Fleet, name: string, clock: Clock, signal: AbortSignal): Promise<Outside> {
+  /** With names of its own, whoever looked at this fleet before. */
+  static async start(fleet: Fleet, given: Given): Promise<Outside> {
+    const { clock, signal } = given;
     await using stack = new AsyncDisposableStack();
-    const namespace = `outside-${name}`;
-    await succeed(fleet, clock, signal, ['namespace', 'add', namespace]);
+    const name = `outside-${randomBytes(4).toString('hex')}`;
+    await succeed(fleet, clock, signal, ['namespace', 'add', name]);
     const onlookers: Onlooker[] = [];
-    for (const host of fleet.hosts)
-      onlookers.push(stack.use(await Onlooker.start(host, WORKLOAD, FILE, clock)));
-    return new Outside(fleet, onlookers, `${namespace}/${FILE}`, clock, signal, stack.move());
+    for (const host of fleet.hosts) onlookers.push(stack.use(await Onlooker.start(host, name, FILE, clock)));
+    return new Outside(fleet, onlookers, name, given, stack.move());
+  }
+
+  get #secret(): string {
+    return `${this.#name}/${FILE}`;
   }
 
   /** A new value, which every onlooker has read in every way when this resolves; its version. */
   async put(): Promise<number> {
     const since = this.clock.monotonic();
     const value = randomBytes(24);
-    const args = ['secret', 'put', this.#secret, '--grant', WORKLOAD];
+    const args = ['secret', 'put', this.#secret, '--grant', this.#name];
     const { version } = (await succeed(this.fleet, this.clock, this.signal, args, value)) as {
       version: number;
     };

@@ -1,20 +1,13 @@
 // What a run of `npm run drill` found: the figures of the drill's own report, and what onlookers saw when this machine itself cut
 // lines or struck the service. It passed if both did: each zero with its control.
 import { cpus } from 'node:os';
-import { checksOf } from '../client/drill/checks.ts';
 import { tableLines } from '../client/drill/table.ts';
-import type { DrillRecord, DrillSummary } from '../manifest/realm/drill/report.ts';
 import type { CutSight } from './cuts.ts';
 import { MARGIN_MS } from './cuts.ts';
+import type { Judged, Report } from './judge.ts';
 import type { Sight } from './onlooker.ts';
 import type { Options } from './options.ts';
 import type { Outage } from './outages.ts';
-
-/** The one document that `lapse drill KIND --json` prints. */
-export interface Report {
-  readonly summary: DrillSummary;
-  readonly record: DrillRecord;
-}
 
 /** Trials that this machine made from outside, by number. */
 export interface FromOutside {
@@ -39,17 +32,16 @@ export interface Harm {
 export function resultOf(
   options: Options,
   { summary, record }: Report,
+  { problems: found, excused }: Judged,
   { cuts, outages }: FromOutside,
   { restarts, wallClockJumps }: Harm,
 ): Result {
   const partition = cuts && ofCuts(cuts, options.leaseS);
   const crash = outages && ofOutages(outages);
   const problems = [
-    ...checksOf(record, summary).flatMap(({ name, passed, found }) => (passed ? [] : [`${name}: ${found}`])),
+    ...found,
     ...(partition ? judge(partition, 'lines were cut') : []),
-    ...(partition && partition.worstMs > partition.promisedMs
-      ? [`a read ended ${partition.worstMs} ms after its host's line was cut`]
-      : []),
+    ...(partition?.late ?? []),
     ...(partition && options.sabotage === undefined && wallClockJumps === 0
       ? ['control: no wall clock jumped while its host was cut off']
       : []),
@@ -61,6 +53,7 @@ export function resultOf(
     ...{ kind, trials, hosts, ms, readsAfterEffect, readsAfterReceipt, attemptsAfter, bound, slo },
     ...(partition ? { wallClockJumps, cutFromOutside: partition } : {}),
     ...(crash ? { serviceStruck: crash, restarts } : {}),
+    ...(excused.length > 0 ? { excused } : {}),
     pass: problems.length === 0,
     ...(sabotage === undefined ? {} : { sabotage }),
     environment: {
@@ -69,7 +62,12 @@ export function resultOf(
       network: delayMs === undefined ? 'loopback' : networkOf(delayMs),
     },
   };
-  const lines = [...tableLines(summary, record), ...cutLines(partition), ...crashLines(crash)];
+  const lines = [
+    ...tableLines(summary, record),
+    ...excused.map((what) => `excused: ${what}`),
+    ...cutLines(partition),
+    ...crashLines(crash),
+  ];
   return { json, lines, problems };
 }
 
@@ -90,6 +88,10 @@ type CutFigures = Counts & {
   readonly leaseMs: number;
   readonly promisedMs: number;
   readonly worstMs: number;
+  /** One sentence for each read that came too late, though the machine ran. */
+  readonly late: readonly string[];
+  /** For how long it stood still, where it did. */
+  readonly stoodStillMs?: number;
 };
 type CrashFigures = Counts & { readonly killed: number; readonly stopped: number; readonly worstMs: number };
 
@@ -106,12 +108,27 @@ function counts(trials: readonly (readonly Sight[])[]): Counts {
 
 function ofCuts(cuts: readonly (readonly CutSight[])[], leaseS: number): CutFigures {
   const leaseMs = leaseS * 1000;
+  const promisedMs = leaseMs + MARGIN_MS;
+  const isInTime = ({ lastReadMs, stoodStillMs }: CutSight): boolean =>
+    lastReadMs <= promisedMs + stoodStillMs;
+  const stoodStillMs = most(cuts.flat().map((sight) => sight.stoodStillMs));
   return {
-    ...counts(cuts),
+    // A read after the effect that was late by a standstill alone is none.
+    ...counts(cuts.map((sights) => sights.map((sight) => (isInTime(sight) ? { ...sight, late: 0 } : sight)))),
     leaseMs,
-    promisedMs: leaseMs + MARGIN_MS,
+    promisedMs,
     worstMs: most(cuts.flat().map(({ lastReadMs }) => lastReadMs)),
+    late: cuts
+      .flat()
+      .filter((sight) => !isInTime(sight))
+      .map(lateSentence),
+    ...(stoodStillMs > 0 ? { stoodStillMs } : {}),
   };
+}
+
+function lateSentence({ host, lastReadMs, stoodStillMs }: CutSight): string {
+  const [late, still] = [lastReadMs, stoodStillMs].map((ms) => ms.toFixed(0));
+  return `a read ended ${late} ms after the line of ${host} was cut, and the machine stood still for ${still} ms of it`;
 }
 
 function ofOutages(outages: readonly Outage[]): CrashFigures {

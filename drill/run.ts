@@ -6,11 +6,15 @@ import { splitCpus, undividedCpus } from '../demo/cpus.ts';
 import { lapse } from './command.ts';
 import { cutTrial } from './cuts.ts';
 import { Fleet } from './fleet.ts';
+import { judgeReport } from './judge.ts';
+import type { Report } from './judge.ts';
 import type { Options } from './options.ts';
 import { outageTrial } from './outages.ts';
 import { Outside, succeed } from './outside.ts';
 import { resultOf } from './result.ts';
-import type { FromOutside, Report, Result } from './result.ts';
+import type { FromOutside, Result } from './result.ts';
+import { Standstills } from './standstills.ts';
+import type { StoodStill } from './standstills.ts';
 import { jumpWhileCut } from './wall-jumps.ts';
 
 const WITH_WALL_CLOCK = fileURLToPath(new URL('./lapsed.ts', import.meta.url));
@@ -63,14 +67,17 @@ export async function runDrill(
   setting: Setting,
 ): Promise<Result> {
   if (options.kind === 'crash') for (const host of fleet.hosts) host.supervise();
+  await using standstills = await Standstills.start();
   const ordered = new AbortController();
   const isCut = options.kind === 'partition';
-  const jumps = isCut ? jumpWhileCut(fleet.hosts, setting.clock, ordered.signal) : 0;
+  const jumping = isCut ? jumpWhileCut(fleet.hosts, setting.clock, ordered.signal) : undefined;
   const report = await order(fleet, options, page, setting).finally(() => ordered.abort());
-  const wallClockJumps = await jumps;
-  const outside = report.summary.pass ? await fromOutside(fleet, options, setting) : {};
+  const cuts = await jumping;
+  const judged = judgeReport(report, standstills.between, cuts?.begun);
+  const outside =
+    judged.problems.length === 0 ? await fromOutside(fleet, options, setting, standstills.between) : {};
   const restarts = fleet.hosts.reduce((sum, host) => sum + host.restarts, 0);
-  return resultOf(options, report, outside, { restarts, wallClockJumps });
+  return resultOf(options, report, judged, outside, { restarts, wallClockJumps: cuts?.jumps ?? 0 });
 }
 
 async function order(
@@ -90,11 +97,16 @@ async function order(
   return json as Report;
 }
 
-async function fromOutside(fleet: Fleet, options: Options, setting: Setting): Promise<FromOutside> {
+async function fromOutside(
+  fleet: Fleet,
+  options: Options,
+  setting: Setting,
+  stoodStill: StoodStill,
+): Promise<FromOutside> {
   const { kind, trials, leaseS } = options;
   if (kind !== 'partition' && kind !== 'crash') return {};
   const { clock, signal, say } = setting;
-  await using outside = await Outside.start(fleet, kind, clock, signal);
+  await using outside = await Outside.start(fleet, { clock, signal, stoodStill });
   if (kind === 'partition') {
     say('from outside: lines are cut, and wall clocks jump');
     return { cuts: await each(trials, (number) => cutTrial(outside, number, leaseS * 1000)) };

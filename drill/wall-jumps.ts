@@ -18,18 +18,28 @@ export function jumpOf(host: number, trial: number): number {
   return JUMPS[(host + trial) % JUMPS.length] ?? 0;
 }
 
-/** Until the signal aborts; then all of them are right again. How often one was put wrong. */
+/** What was seen of a partition that the daemons made themselves. */
+export interface Cuts {
+  /** How often a wall clock was put wrong. */
+  readonly jumps: number;
+  /** When each began, by `host@version`, the canary's; microseconds of CLOCK_MONOTONIC. */
+  readonly begun: ReadonlyMap<string, number>;
+}
+
+/** Until the signal aborts; then all wall clocks are right again. */
 export async function jumpWhileCut(
   hosts: readonly DrillHost[],
   clock: Clock,
   signal: AbortSignal,
-): Promise<number> {
+): Promise<Cuts> {
   const wrong = new Map<DrillHost, number>();
+  const begun = new Map<string, number>();
   let jumps = 0;
   while (!signal.aborted) {
     const now = Number(clock.monotonic() / 1000n);
     for (const [i, host] of hosts.entries()) {
       const cut = await cutOf(host);
+      if (cut) begun.set(`${host.name}@${cut.version}`, cut.begun);
       const ms = cut && now < cut.leaseEnd + AFTER_LEASE_US ? jumpOf(i, cut.number) : 0;
       if (ms === (wrong.get(host) ?? 0)) continue;
       await host.moveWallClock(ms);
@@ -39,22 +49,28 @@ export async function jumpWhileCut(
     await clock.sleep(POLL_MS, signal);
   }
   for (const host of hosts) await host.moveWallClock(0);
-  return jumps;
+  return { jumps, begun };
 }
 
 interface Cut {
   readonly number: number;
+  readonly version: number;
   /** Microseconds of CLOCK_MONOTONIC. */
+  readonly begun: number;
   readonly leaseEnd: number;
 }
 
 interface State {
-  readonly drill?: { readonly trial?: { number: number; moments: { leaseEnd?: number } } } | null;
+  readonly drill?: {
+    readonly trial?: { number: number; version: number; moments: { cut?: number; leaseEnd?: number } };
+  } | null;
 }
 
 async function cutOf({ places }: DrillHost): Promise<Cut | undefined> {
   const text = await readFile(join(dirname(places.control), 'drill.json'), 'utf8').catch(() => '{}');
   const trial = (JSON.parse(text) as State).drill?.trial;
-  const leaseEnd = trial?.moments.leaseEnd;
-  return trial && leaseEnd !== undefined ? { number: trial.number, leaseEnd } : undefined;
+  const { cut, leaseEnd } = trial?.moments ?? {};
+  return trial && cut !== undefined && leaseEnd !== undefined
+    ? { ...trial, begun: cut, leaseEnd }
+    : undefined;
 }

@@ -1,7 +1,7 @@
 #!/bin/sh
 # Makes a fresh clone ready, and is quick when there is nothing to do.
 #   setup.sh packages   the lock file's npm packages, with Node 24 (enough for `npm run check`)
-#   setup.sh            that, the Debian packages that Lapse and its demo need, the static reader for containers, and the probe of drills
+#   setup.sh            that, the Debian packages that Lapse and its demo need, the static reader for containers, and two programs of drills
 #   setup.sh drill      that, and what drills on one machine need: iproute2
 #   setup.sh test       that, and what only tests need: podman, inotify-tools, libfuse 2, spin, chromium, iproute2
 #   setup.sh bench      that, and what the benches measure us against: libfuse 2 and 3, etcd
@@ -71,3 +71,4 @@ case ${1:-} in
 esac
 compile demo/reader.c "the container's reader"
 compile daemon/drill/probe.c 'the probe of drills'
+compile drill/standstills.c 'what notices in a drill that the machine stood still'
