@@ -9,10 +9,14 @@ import { fileURLToPath } from 'node:url';
 import { afterEach, beforeEach, expect, it } from 'vitest';
 import type { Figures } from '../../demo/measure.ts';
 import { until, mountsBelow } from '../support/lapsed.ts';
-import { commandLines } from '../support/processes.ts';
+import { commandLines, controlGroups } from '../support/processes.ts';
 
 const MAIN = fileURLToPath(new URL('../../demo/main.ts', import.meta.url));
 const FIGURES = fileURLToPath(new URL('../../out/demo.json', import.meta.url));
+
+/** For a whole demo, and for each step on its way; it has its own patience. */
+const TEST_MS = 180_000;
+const STEP_MS = 60_000;
 
 let temporary: string;
 
@@ -39,7 +43,7 @@ class Demo {
   }
 
   async said(text: string): Promise<void> {
-    await until(text, () => Promise.resolve(this.output.includes(text) ? true : undefined));
+    await until(text, () => Promise.resolve(this.output.includes(text) || undefined), STEP_MS);
   }
 
   async ended(): Promise<number | null> {
@@ -53,11 +57,10 @@ function expectNothingLeft(demo: Demo): void {
   expect(commandLines().filter((line) => line.includes(temporary))).toEqual([]);
   expect(mountsBelow(temporary)).toEqual([]);
   expect(readdirSync(temporary)).toEqual([]);
-  const groups = readdirSync('/sys/fs/cgroup', { recursive: true, encoding: 'utf8' });
-  expect(groups.filter((name) => name.includes(`lapse-demo-${demo.child.pid}-`))).toEqual([]);
+  expect(controlGroups().filter((name) => name.includes(`lapse-demo-${demo.child.pid}-`))).toEqual([]);
 }
 
-it('passes, with the figures that are promised', async () => {
+it('passes, with the figures that are promised', { timeout: TEST_MS }, async () => {
   rmSync(FIGURES, { force: true });
   const demo = new Demo();
   expect(await demo.ended(), demo.output).toBe(0);
@@ -83,7 +86,7 @@ it.each([
   ['no-invalidate', /CAUGHT: [1-9]\d* reads .*mapped.* after the revocation/, 2],
   ['log-plaintext', /CAUGHT: plaintext stands on disk, in [1-9]/, 1],
   ['no-identity', /CAUGHT: the container without a grant read the secret [1-9]/, 1],
-] as const)('catches the sabotage %s', async (name, sentence, times) => {
+] as const)('catches the sabotage %s', { timeout: TEST_MS }, async (name, sentence, times) => {
   const demo = new Demo('--break', name);
   expect(await demo.ended(), demo.output).toBe(1);
   expect(demo.output).toMatch(sentence);
@@ -98,7 +101,7 @@ it.each([
   'FUSE mounted',
   'two containers',
   'the granted container reads',
-])('SIGINT after “%s” clears everything', async (line) => {
+])('SIGINT after “%s” clears everything', { timeout: TEST_MS }, async (line) => {
   const demo = new Demo();
   await demo.said(line);
   demo.child.kill('SIGINT');

@@ -1,5 +1,7 @@
-// What runs on this machine, for a test that asks whether something of its own was left behind.
+// What runs on this machine, for a test that asks whether something of its own was left behind. Other tests run beside it: what
+// is there one moment may be gone the next.
 import { readFileSync, readdirSync } from 'node:fs';
+import { join } from 'node:path';
 
 /** The command line of every process, its words parted by blanks. */
 export function commandLines(): string[] {
@@ -12,4 +14,20 @@ export function commandLines(): string[] {
         return ''; // it has ended
       }
     });
+}
+
+/** The names of all control groups, with where they are below `directory`. */
+export function controlGroups(directory = '/sys/fs/cgroup'): string[] {
+  return entriesOf(directory)
+    .filter((entry) => entry.isDirectory())
+    .map(({ name }) => join(directory, name))
+    .flatMap((group) => [group, ...controlGroups(group)]);
+}
+
+function entriesOf(directory: string) {
+  try {
+    return readdirSync(directory, { withFileTypes: true });
+  } catch {
+    return []; // it has been removed
+  }
 }
