@@ -39,7 +39,7 @@ const project = (name: string, groupOrder: number, serial: boolean) => ({
     // Real processes, disks and clocks: a test that fails is tried again, and `verdict` says so at the end.
     retry: name === 'unit' ? 1 : 2,
     testTimeout: 60_000,
-    hookTimeout: 60_000,
+    hookTimeout: 120_000,
   },
 });
 

@@ -21,7 +21,7 @@ const LAPSED = fileURLToPath(new URL('../../bin/lapsed', import.meta.url));
 const UNSERVED = ['ENOENT', 'EACCES', 'ENOTCONN', 'ECONNABORTED'];
 
 /** For what follows by itself; a busy machine may take its time. */
-const SOON = { timeout: 10_000 };
+const SOON = { timeout: 20_000 };
 
 const secretValue = (length = 32): string => randomBytes(length).toString('base64url').slice(0, length);
 

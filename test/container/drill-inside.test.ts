@@ -2,7 +2,7 @@
 // container's own view, and the host registers nobody for it.
 import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { afterEach, beforeEach, expect, it } from 'vitest';
 import { parseWorkload } from '../../manifest/names.ts';
 import { Inside, ROOT, bind } from '../support/container-inside.ts';
 import { runc } from '../support/container-runc.ts';
@@ -12,11 +12,13 @@ import { RealmDrill, expectNoneLate } from '../support/realm-drill.ts';
 
 const WORKLOAD = 'web-canary';
 
-const resources = new AsyncDisposableStack();
+let resources: AsyncDisposableStack;
 let machine: RealmMachine;
 let inside: Inside;
 
-beforeAll(async () => {
+// A realm of its own for each try: versions and orders of the last one would stand in it.
+beforeEach(async () => {
+  resources = new AsyncDisposableStack();
   machine = resources.use(await RealmMachine.start({ lease: 10, namespaces: { payments: {}, drill: {} } }));
   const { shared } = machine.places;
   mkdirSync(shared, { recursive: true });
@@ -30,9 +32,9 @@ beforeAll(async () => {
   const exec = [command, ...words.slice(0, -1), '--preserve-fds', '1', runtime.id];
   await machine.startLapsed({ drill: 'on', drill_exec: exec });
   inside = resources.use(await Inside.start(runtime));
-}, 60_000);
+}, 120_000);
 
-afterAll(() => resources.disposeAsync());
+afterEach(() => resources.disposeAsync());
 
 it('reads in the container in four ways until the revocation is in effect there, and never after', async () => {
   const drill = new RealmDrill(machine, parseWorkload(WORKLOAD));
@@ -49,4 +51,4 @@ it('reads in the container in four ways until the revocation is in effect there,
     expect(await inside.sh(`cat ${machine.mount}/self/canary`)).toMatch(/No such file/);
   }
   await drill.end();
-}, 30_000);
+});

@@ -82,14 +82,16 @@ it('a container is registered while it runs, and unregistered after its end', as
 
 it('while lapsed is stopped a container of ours does not start, and says why; others do', async () => {
   await host.lapsed.end();
-  mkdirSync(host.mount, { recursive: true });
-  const ours = await run('web', 'echo started');
-  expect(ours.code).not.toBe(0);
-  expect(ours.out).toBe('');
-  expect(ours.errors).toMatch(/lapse-oci-hook: lapsed does not answer .*\[control-unavailable\]/);
-  expect(await run(undefined, 'echo started')).toMatchObject({ code: 0, out: 'started\n' });
-
-  await host.startLapsed();
+  try {
+    mkdirSync(host.mount, { recursive: true });
+    const ours = await run('web', 'echo started');
+    expect(ours.code).not.toBe(0);
+    expect(ours.out).toBe('');
+    expect(ours.errors).toMatch(/lapse-oci-hook: lapsed does not answer .*\[control-unavailable\]/);
+    expect(await run(undefined, 'echo started')).toMatchObject({ code: 0, out: 'started\n' });
+  } finally {
+    await host.startLapsed();
+  }
   expect(await run('web', 'echo started'), 'control').toMatchObject({ code: 0, out: 'started\n' });
 });
 

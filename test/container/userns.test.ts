@@ -2,12 +2,17 @@
 // capabilities. Who may read a file reads it, who may not gets EACCES; ids that the namespace does not map show as
 // 65534, and no capability of the container reaches them.
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { ContainerHost, FS } from '../support/container-host.ts';
 import { ROOT } from '../support/container-inside.ts';
 import type { Inside, User } from '../support/container-inside.ts';
 import { podman } from '../support/container-podman.ts';
 import { runc } from '../support/container-runc.ts';
+
+/** For what follows by itself; a busy machine may take its time. */
+const SOON = { timeout: 20_000 };
+/** For a container with podman, and for all commands that prepare the machine. */
+const BEGIN_MS = 180_000;
 
 /** The container's 0 and the following ones are the host's: */
 const NAMESPACE = { uid: 100_000, gid: 200_000, count: 65_536 };
@@ -86,14 +91,14 @@ beforeAll(async () => {
     await machine.host.put(file, values.get(file) ?? '', '--grant', 'web');
     await machine.host.lapse('grant', `payments/${file}`, 'web', '--uid', uid, '--gid', gid, '--mode', mode);
   }
-}, 120_000);
+}, BEGIN_MS);
 
 afterAll(() => machine[Symbol.asyncDispose]());
 
 async function expectOwners(inside: Inside, ids: 'seen' | 'owner'): Promise<void> {
   for (const row of FILES) {
     const stat = `100${row.mode.slice(1)} 32 ${row[ids].replace(':', ' ')}`;
-    await expect.poll(() => inside.ask('stat', `${FS}/self/${row.file}`)).toBe(stat);
+    await expect.poll(() => inside.ask('stat', `${FS}/self/${row.file}`), SOON).toBe(stat);
   }
 }
 
@@ -104,11 +109,17 @@ describe.each([
 ])('$make.name with a user namespace', ({ make, readers }) => {
   let inside: Inside;
 
-  beforeAll(async () => {
+  const begin = async (): Promise<void> => {
     // What `become` needs; podman gives it unasked.
     const more = make === runc ? { capabilities: ['CAP_SETUID', 'CAP_SETGID'] } : {};
     inside = await machine.inside(make, { workload: 'web', userNamespace: NAMESPACE, ...more });
-  });
+  };
+
+  beforeAll(begin, BEGIN_MS);
+  // It may have become somebody else.
+  afterEach(async ({ task }) => {
+    if (task.result?.state === 'fail') await begin();
+  }, BEGIN_MS);
 
   it('files carry the ids of their grant, as the container counts', () => expectOwners(inside, 'seen'));
 

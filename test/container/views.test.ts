@@ -15,9 +15,13 @@ const STYLES = [
 ] as const;
 
 /** For what follows by itself; a busy machine may take its time. */
-const SOON = { timeout: 10_000 };
+const SOON = { timeout: 20_000 };
 
 const secretValue = (length = 32): string => randomBytes(length).toString('base64url').slice(0, length);
+
+let names = 0;
+/** One that no try before had. */
+const fresh = (name: string): string => `${name}-${++names}`;
 
 const sizes = { web: 11, api: 29 } as const;
 type Name = keyof typeof sizes;
@@ -123,13 +127,14 @@ it('what both see of the file system says nothing of what is in it', async () =>
   const before = await api.sh(script);
   expect(before, 'control').toMatch(/ w\n[^]*Inodes: Total[^]*Links: /);
   expect(await web.sh(script)).toBe(before);
-  await machine.host.put('more', secretValue(9000), '--grant', 'web');
-  expect(await web.ask('list', `${FS}/self/`), 'control').toContain('more');
+  const more = fresh('more');
+  await machine.host.put(more, secretValue(9000), '--grant', 'web');
+  expect(await web.ask('list', `${FS}/self/`), 'control').toContain(more);
   expect(await api.sh(script)).toBe(before);
 });
 
 it('a watcher of the shared directories hears which views are opened, and nothing of what is in them', async () => {
-  const events = '/dev/shm/events';
+  const events = `/dev/shm/${fresh('events')}`;
   const heard = async (): Promise<string[]> => (await api.sh(`cat ${events}`)).split('\n');
   const watched = [FS, ...STYLES.flatMap(({ own, all }) => [all, `${own}/`])].join(' ');
   await api.sh(`: >${events}; inotifywait -q -d -m -o ${events} --format '%w%f' ${watched}`);
@@ -140,8 +145,9 @@ it('a watcher of the shared directories hears which views are opened, and nothin
 
   for (const [verb, path] of ways('web')) await web.ask(verb, path);
   await machine.host.rotate('of-web', secretValue(12));
-  await machine.host.put('fleeting', secretValue(), '--grant', 'web');
-  await machine.host.revoke('fleeting');
+  const fleeting = fresh('fleeting');
+  await machine.host.put(fleeting, secretValue(), '--grant', 'web');
+  await machine.host.revoke(fleeting);
   await api.ask('cat', `${FS}/self/of-api`);
   await expect.poll(heard, SOON).toContain(`${FS}/self/of-api`);
   // A limit (docs/threat-model.md): the kernel tells a directory's watchers which of its entries is opened.

@@ -11,7 +11,7 @@ import type { Inside } from '../support/container-inside.ts';
 import { runc } from '../support/container-runc.ts';
 
 /** For what follows by itself; a busy machine may take its time. */
-const SOON = { timeout: 10_000 };
+const SOON = { timeout: 20_000 };
 const EVENTS = 'modify,attrib,close_write,moved_from,moved_to,create,delete,delete_self,move_self,unmount';
 const NODE = '/opt/node';
 const SUPPORT = '/opt/support';
@@ -20,6 +20,10 @@ const VIEWS = [`${FS}/w/web`, '/run/secrets'] as const;
 const FS_WATCH = `const { watch } = require('node:fs');
   for (const path of process.argv.slice(2)) watch(path, (event, name) => console.log(path, event, name));
   console.log('ready');`;
+
+let names = 0;
+/** One that no try before had: what those started watches on. */
+const fresh = (name: string): string => `${name}-${++names}`;
 
 let machine: ContainerHost;
 let inside: Inside;
@@ -67,7 +71,7 @@ class Heard {
   }
 
   static async #start(name: string, command: string, greeting: readonly string[]): Promise<Heard> {
-    const heard = new Heard(`/dev/shm/${name}`);
+    const heard = new Heard(`/dev/shm/${fresh(name)}`);
     await inside.sh(`${command} >${heard.#file} 2>&1 </dev/null &`);
     expect(await heard.next(greeting.length)).toEqual(greeting);
     return heard;
@@ -94,7 +98,7 @@ class Heard {
 /** By each way alone: it is one directory, which one watcher would watch once. */
 it.each(VIEWS)('at %s: arrival, rotation, another name, revocation', async (view) => {
   const { host } = machine;
-  const name = view === '/run/secrets' ? 'direct' : 'parent';
+  const name = fresh(view === '/run/secrets' ? 'direct' : 'parent');
   const directory = await Heard.inotify(`${name}-directory`, view);
   const volume = await Heard.inotify(`${name}-volume`, `${FS}/volume/`);
   const inDirectory = (...events: string[]): string[] => events.map((event) => `${view} ${event}`).sort();
@@ -126,28 +130,30 @@ it.each(VIEWS)('at %s: arrival, rotation, another name, revocation', async (view
 
 it("Node's fs.watch", async () => {
   const { host } = machine;
-  await host.put('node', 'first', '--grant', 'web');
+  const node = fresh('node');
+  await host.put(node, 'first', '--grant', 'web');
   for (const [i, view] of VIEWS.entries()) {
-    const heard = await Heard.node(`fs-watch-${i}`, view, `${view}/node`);
-    await host.rotate('node', `next ${i}`);
-    expect(await heard.next(2)).toEqual([`${view} change node`, `${view}/node change node`]);
+    const heard = await Heard.node(`fs-watch-${i}`, view, `${view}/${node}`);
+    await host.rotate(node, `next ${i}`);
+    expect(await heard.next(2)).toEqual([`${view} change ${node}`, `${view}/${node} change ${node}`]);
   }
-  const heard = await Heard.node('fs-watch', VIEWS[1], `${VIEWS[1]}/node`);
-  await host.revoke('node');
+  const heard = await Heard.node('fs-watch', VIEWS[1], `${VIEWS[1]}/${node}`);
+  await host.revoke(node);
   // Twice of the file: that it is gone, and that it is watched no longer.
-  const [of, twice] = [`${VIEWS[1]} rename node`, `${VIEWS[1]}/node rename node`];
+  const [of, twice] = [`${VIEWS[1]} rename ${node}`, `${VIEWS[1]}/${node} rename ${node}`];
   expect(await heard.next(3)).toEqual([of, twice, twice]);
 });
 
 it('nobody in a container can make others hear it', async () => {
   const { host } = machine;
-  await host.put('true', 'first', '--grant', 'web');
+  const name = fresh('true');
+  await host.put(name, 'first', '--grant', 'web');
   const other = await machine.inside(runc, { workload: 'web' });
   const heard = await Heard.inotify('fake', VIEWS[1], `${FS}/volume/`);
   // With all that root would need where it may write.
   const capabilities = ['CAP_CHOWN', 'CAP_FOWNER', 'CAP_DAC_OVERRIDE'];
   const fake = async (directory: string): Promise<readonly string[]> => {
-    const script = `${NODE}/node ${SUPPORT}/lapsed-faker.ts ${directory} true`;
+    const script = `${NODE}/node ${SUPPORT}/lapsed-faker.ts ${directory} ${name}`;
     return (await inside.sh(script, { ...ROOT, capabilities })).trim().split('\n');
   };
   for (const directory of [...VIEWS, `${FS}/volume`, `${FS}/self`]) {
@@ -155,15 +161,16 @@ it('nobody in a container can make others hear it', async () => {
     expect(attempts.length).toBeGreaterThan(10);
     for (const attempt of attempts) expect(attempt, directory).toMatch(/: EROFS$/);
   }
-  await inside.sh('mkdir /dev/shm/writable; echo x >/dev/shm/writable/true');
-  for (const attempt of await fake('/dev/shm/writable')) expect(attempt).toMatch(/: done$/);
+  const writable = `/dev/shm/${fresh('writable')}`;
+  await inside.sh(`mkdir ${writable}; echo x >${writable}/${name}`);
+  for (const attempt of await fake(writable)) expect(attempt).toMatch(/: done$/);
 
-  await host.rotate('true', 'second');
+  await host.rotate(name, 'second');
   expect(await heard.next(4), 'control, and nothing before it').toEqual([
     `${FS}/volume MOVED_FROM ..data_tmp`,
     `${FS}/volume MOVED_TO ..data`,
-    `${VIEWS[1]} CLOSE_WRITE true`,
-    `${VIEWS[1]} MODIFY true`,
+    `${VIEWS[1]} CLOSE_WRITE ${name}`,
+    `${VIEWS[1]} MODIFY ${name}`,
   ]);
-  expect(await other.ask('cat', `${FS}/self/true`)).toBe('second');
+  expect(await other.ask('cat', `${FS}/self/${name}`)).toBe('second');
 });

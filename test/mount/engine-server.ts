@@ -19,7 +19,7 @@ export type Command =
 type Obey = (command: Command) => Promise<unknown>;
 
 const NAMES = { fsname: 'engine-test', subtype: 'lapse' };
-const deadline = () => AbortSignal.timeout(5000);
+const deadline = () => AbortSignal.timeout(20_000);
 
 async function startKernel(directory: string): Promise<Obey> {
   const device = await mount({ directory, ...NAMES, signal: deadline() });

@@ -55,7 +55,7 @@ function share(directory: string): void {
     ['--bind', directory, directory],
     ['--make-shared', directory],
   ]) {
-    const { status, stderr } = spawnSync('mount', args, { encoding: 'utf8', timeout: 5000 });
+    const { status, stderr } = spawnSync('mount', args, { encoding: 'utf8', timeout: 20_000 });
     if (status !== 0) throw new Error(`mount: ${stderr}`);
   }
 }

@@ -12,7 +12,8 @@ import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
 
 const PROBE = fileURLToPath(new URL('../mount/lapsed-probe.c', import.meta.url));
-const PATIENCE = 5000;
+/** For every answer, and for the end of a container. Its start, or a script in it, may take twice as long. */
+const PATIENCE = 20_000;
 const MOST_OUTPUT = 4 << 20;
 
 /** As the container counts. */
@@ -109,7 +110,7 @@ export class Inside implements AsyncDisposable {
   static async start(runtime: Runtime): Promise<Inside> {
     const inside = new Inside(runtime);
     try {
-      await inside.#answer('start', 4 * PATIENCE);
+      await inside.#answer('start', 2 * PATIENCE);
     } catch (error) {
       await inside[Symbol.asyncDispose]();
       throw error;
@@ -131,7 +132,7 @@ export class Inside implements AsyncDisposable {
   sh(script: string, user: User = ROOT): Promise<string> {
     const [program, ...args] = [...this.#runtime.exec(user), '/bin/sh', '-c', `${script}\n`] as const;
     return new Promise((resolve, reject) => {
-      const options = { env: this.#runtime.env, timeout: 4 * PATIENCE, maxBuffer: MOST_OUTPUT };
+      const options = { env: this.#runtime.env, timeout: 2 * PATIENCE, maxBuffer: MOST_OUTPUT };
       execFile(program, args, options, (error, stdout, stderr) => {
         if (error?.killed === true || /Input\/output error/.test(stderr))
           reject(new Error(`${script}: ${stderr}`));
@@ -152,7 +153,7 @@ export class Inside implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     const [program, ...args] = this.#runtime.remove;
     this.#child.stdin.end();
-    spawnSync(program, args, { env: this.#runtime.env, timeout: 4 * PATIENCE });
+    spawnSync(program, args, { env: this.#runtime.env, timeout: 2 * PATIENCE });
     await Promise.race([this.#ended, sleep(PATIENCE, undefined, { ref: false })]);
     this.#child.kill('SIGKILL');
   }

@@ -21,7 +21,7 @@ import { openDevice } from '../../fuse/device.ts';
 import { attach, publish } from '../../fuse/mount.ts';
 import type { Command, Greeting } from '../mount/posix/server.ts';
 import { Probe } from './fuse-posix-probe.ts';
-import { Mountpoint } from './fuse-server.ts';
+import { Mountpoint, untilStopped } from './fuse-server.ts';
 
 export type Engine = 'kernel' | 'fuse-native';
 
@@ -143,9 +143,7 @@ export class PosixMount implements AsyncDisposable {
   /** Until every thread of the server stands still: before that, one may still take a request. */
   async pause(): Promise<void> {
     this.#server!.kill('SIGSTOP');
-    const tasks = `/proc/${this.server}/task`;
-    const stopped = (task: string) => /^State:\tT/m.test(readFileSync(join(tasks, task, 'status'), 'utf8'));
-    await until(() => readdirSync(tasks).every(stopped));
+    await untilStopped(this.server);
   }
 
   proceed(): void {
@@ -194,7 +192,7 @@ export class PosixMount implements AsyncDisposable {
   /** The count of open handles once it is as expected, or what it stays at: closing is told to a server later. */
   async handlesSettle(expected: number): Promise<number> {
     let handles = NaN;
-    const limit = performance.now() + 5000;
+    const limit = performance.now() + PATIENCE;
     while (handles !== expected && performance.now() < limit)
       handles = Number(await this.send({ do: 'handles' }));
     return handles;

@@ -12,7 +12,7 @@ import { crc32 } from 'node:zlib';
 
 export const AT_FDCWD = -100;
 
-const PATIENCE = 20_000;
+const PATIENCE = 40_000;
 const SOURCES = ['probe.c', 'probe-ways.c'].map((name) =>
   fileURLToPath(new URL(`../mount/posix/${name}`, import.meta.url)),
 );

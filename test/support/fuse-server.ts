@@ -3,14 +3,15 @@
 import { fork, spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readFileSync, readdirSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { parseMountinfo } from '../../fuse/mountinfo.ts';
 import type { Command } from '../mount/engine-server.ts';
 
-const PATIENCE = 15_000;
+const PATIENCE = 20_000;
 
 /** A fresh directory to mount on; disposing of it detaches whatever is mounted there. */
 export class Mountpoint implements Disposable {
@@ -48,8 +49,13 @@ export class ServerProcess implements AsyncDisposable {
     const failed = server.exited.then(() => {
       throw new Error(`the ${engine} server did not start`);
     });
-    await Promise.race([once(server.#child, 'message', { signal: AbortSignal.timeout(PATIENCE) }), failed]);
-    return server;
+    try {
+      await Promise.race([once(server.#child, 'message', { signal: AbortSignal.timeout(PATIENCE) }), failed]);
+      return server;
+    } catch (error) {
+      await server.kill();
+      throw error;
+    }
   }
 
   async send(command: Command): Promise<unknown> {
@@ -59,9 +65,10 @@ export class ServerProcess implements AsyncDisposable {
     return message.result;
   }
 
-  /** From now on it hangs. */
-  pause(): void {
+  /** It hangs when this resolves: until each of its threads stands still, one may take a request. */
+  async pause(): Promise<void> {
     this.#child.kill('SIGSTOP');
+    await untilStopped(this.#child.pid!);
   }
 
   async kill(): Promise<void> {
@@ -71,6 +78,17 @@ export class ServerProcess implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.kill();
+  }
+}
+
+/** Until every thread of a process that was stopped stands still. */
+export async function untilStopped(pid: number): Promise<void> {
+  const tasks = `/proc/${pid}/task`;
+  const stopped = (task: string) => /^State:\tT/m.test(readFileSync(join(tasks, task, 'status'), 'utf8'));
+  const limit = performance.now() + PATIENCE;
+  while (!readdirSync(tasks).every(stopped)) {
+    if (performance.now() > limit) throw new Error(`${pid} does not stop`);
+    await sleep(5);
   }
 }
 

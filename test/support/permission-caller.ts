@@ -11,7 +11,7 @@ import { fileURLToPath } from 'node:url';
 import type { Attributes, Caller } from '../../fuse/tree.ts';
 
 const SOURCE = fileURLToPath(new URL('../mount/permission-caller.c', import.meta.url));
-const PATIENCE = 10_000;
+const PATIENCE = 30_000;
 
 export type Node = Pick<Attributes, 'kind' | 'mode' | 'uid' | 'gid'>;
 export type Asking = Pick<Caller, 'tid' | 'uid' | 'gid'>;

@@ -131,6 +131,7 @@ export const WAITING: readonly Row[] = [
     async run(mount) {
       const [victim, other] = [await mount.probe(), await mount.probe()];
       const big = await victim.opened(mount.at('big'));
+      await until(() => victim.systemCall() !== 'running');
       const idle = victim.systemCall();
       const hello = await other.opened(mount.at('hello'));
       await mount.pause();
