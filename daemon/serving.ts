@@ -28,6 +28,11 @@ import type { Loaded, Vault } from './vault/vault.ts';
 import { Watchers } from './watchers.ts';
 
 const NOTHING_PUSHED: ReadonlyMap<string, Uint8Array> = new Map();
+/**
+ * How far the clocks of both threads may be apart, in milliseconds: each is good to 20 ms (client/clock.ts). For so long after the
+ * end of a lease the serving thread may still let somebody map what was withdrawn here.
+ */
+const CLOCKS_MS = 50;
 
 /** A verified state, when the news of it came and when it was verified; nanoseconds of CLOCK_MONOTONIC. */
 export interface Arrival {
@@ -356,7 +361,8 @@ export class Serving {
 
   /**
    * A lease that is over lets no mapping live; one that never began, or was ended at once, has none, but of an earlier server.
-   * Not once for each file but for each lease: this thread may have been stopped, so that it has missed a whole one.
+   * Not once for each file but for each lease: this thread may have been stopped, so that it has missed a whole one. And once
+   * more, when the serving thread must have noticed the end as well.
    */
   async #unmapLapsed(): Promise<void> {
     const { leases } = this.#parts;
@@ -366,7 +372,8 @@ export class Serving {
       this.#table.files.filter(isOver).map(({ node, lease }) => [node, leases.end(lease)] as const),
     );
     const before = this.#unmapped;
-    this.#unmapped = over;
+    const now = this.#parts.clock.boot();
+    this.#unmapped = new Map([...over].filter(([, end]) => now >= end + CLOCKS_MS));
     const fresh = [...over].filter(([node, end]) => before.get(node) !== end);
     await Promise.all(fresh.map(([node]) => this.#server.invalidator.pages(node)));
   }

@@ -336,21 +336,38 @@ describe('an overlap', () => {
 describe('the lease of its namespace', () => {
   const renew = (ms: number): void => leases.renew(clock.boot(), ms, leases.place(PAYMENTS));
 
+  /** As long as a lease of 1 s, and the time after which the serving thread has noticed its end as well. */
+  const OVER_MS = 1050;
+
   test('ends: mappings go, once; names and bytes stay', async () => {
     const slot = await serve();
     renew(1000);
     serving.tick();
     expect(calls).toEqual([]);
-    clock.advance(1000);
+    clock.advance(OVER_MS);
     serving.tick();
     serving.tick();
     expect(calls).toEqual([`pages ${NODE}`]);
     expect(parts.slots.state(slot)).toBe(SlotState.sealed);
     renew(1000);
     serving.tick();
-    clock.advance(1000);
+    clock.advance(OVER_MS);
     serving.tick();
     expect(calls).toEqual([`pages ${NODE}`, `pages ${NODE}`]);
+  });
+
+  test('ends a moment later by the clock of the serving thread: what somebody maps until then goes, too', async () => {
+    await serve();
+    renew(1000);
+    clock.advance(1000);
+    serving.tick();
+    clock.advance(49);
+    serving.tick();
+    expect(calls).toEqual([`pages ${NODE}`, `pages ${NODE}`]);
+    clock.advance(100);
+    serving.tick();
+    serving.tick();
+    expect(calls, 'once more, and then no more').toEqual(Array.from({ length: 3 }, () => `pages ${NODE}`));
   });
 
   test('ends between two looks at a file that has just come: its mapping goes too', async () => {
@@ -369,7 +386,7 @@ describe('the lease of its namespace', () => {
     serving.tick();
     expect(calls).toEqual([`pages ${NODE}`]);
     renew(1000);
-    clock.advance(1000);
+    clock.advance(OVER_MS);
     serving.tick();
     serving.tick();
     expect(calls).toEqual([`pages ${NODE}`, `pages ${NODE}`]);
@@ -386,7 +403,7 @@ describe('the lease of its namespace', () => {
     bring('payments/db@1');
     await settled();
     if (hadOne) renew(1000);
-    clock.advance(1000);
+    clock.advance(OVER_MS);
     serving.tick();
     await serving.begin(told, new WorkloadRegistry({ known: registered('web'), save: () => undefined }));
     await settled();
