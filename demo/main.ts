@@ -9,6 +9,7 @@ import { fileURLToPath } from 'node:url';
 import { parseArgs } from 'node:util';
 import { systemClock } from '../client/clock.ts';
 import { plantedHits, scan, together } from './disk-scan.ts';
+import type { Scan } from './disk-scan.ts';
 import { LEASE_MARGIN_MS, measure } from './measure.ts';
 import { makePlaces } from './programs.ts';
 import { fnv1a } from './records.ts';
@@ -81,11 +82,13 @@ async function play(stage: Stage, broken: Break | undefined): Promise<readonly s
   await clock.sleep(Math.max(0, Number(over - clock.monotonic()) / 1e6));
   timeline.stage('lapsed', 'the lease is over; the name stays, reading it is EACCES');
   const values = [oldValue, newValue, again];
-  const living = await scan(places.work, values);
+  const search = async (): Promise<Scan> =>
+    together(await scan(places.work, values), await scan(join(places.work, 'run'), values));
+  const living = await search();
   await stage.stopAll();
   timeline.stage('end', 'containers and programs have ended; searching the disk');
 
-  const left = await scan(places.work, values);
+  const left = await search();
   const figures = measure({
     put,
     rotate,
@@ -124,6 +127,10 @@ async function main(): Promise<number> {
       problems.length > 0 ? '\nThe demo failed.\n' : '\nAll promises kept. Figures: out/demo.json\n',
     );
     return problems.length > 0 ? 1 : 0;
+  } catch (error) {
+    const said = await stage.lastWords();
+    if (said) process.stderr.write(`\nlapsed said:\n${said}`);
+    throw error;
   } finally {
     await stage.clear();
   }

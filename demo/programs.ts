@@ -1,12 +1,13 @@
 // Starts the real programs, as their users would: `lapse-service` and `lapsed` in the background, `lapse` for each
 // change. Logs go to files in the demo's directory, because those are searched for plaintext too.
-import { spawn } from 'node:child_process';
+import { execFile, spawn } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { openSync, closeSync } from 'node:fs';
 import { mkdir, readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { promisify } from 'node:util';
 import type { Clock } from '../client/clock.ts';
 import { callControl } from '../daemon/control/client.ts';
 import { encodeInvite, parseInvite } from '../manifest/realm/invite.ts';
@@ -52,6 +53,13 @@ export async function makePlaces(
   };
   await mkdir(places.logs, { recursive: true });
   return places;
+}
+
+/** A host's /run is in memory, and so is the one in `work`: a disk that stands still must stop nobody who serves. */
+export async function mountRun(work: string): Promise<void> {
+  const directory = join(work, 'run');
+  await mkdir(directory, { recursive: true });
+  await promisify(execFile)('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'lapse-run', directory]);
 }
 
 export class Program {

@@ -1,12 +1,20 @@
 // One host's worth of real programs and containers, in a directory of its own, and the promise that all of it is
 // gone at the end, whatever happened: processes, containers, mounts, files.
 import { execFileSync } from 'node:child_process';
-import { rm } from 'node:fs/promises';
+import { readFile, rm } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import type { Clock } from '../client/clock.ts';
 import { Container } from './container.ts';
 import { withdrawnAt } from './measure.ts';
-import { daemonStatus, joinFleet, lapse, makeRealm, startDaemon, startService } from './programs.ts';
+import {
+  daemonStatus,
+  joinFleet,
+  lapse,
+  makeRealm,
+  mountRun,
+  startDaemon,
+  startService,
+} from './programs.ts';
 import type { Change, Places, Program, ServiceAt } from './programs.ts';
 
 export class Stage {
@@ -15,6 +23,7 @@ export class Stage {
   readonly #programs: Program[] = [];
   readonly #containers: Container[] = [];
   readonly #starting = new Set<Promise<unknown>>();
+  #mounted: Promise<void> | undefined;
   #stopped: Promise<void> | undefined;
 
   constructor(places: Places, clock: Clock) {
@@ -69,6 +78,12 @@ export class Stage {
     throw new Error(`lapsed did not withdraw ${version} within 10 s`);
   }
 
+  /** The end of what the daemon has said; empty when it was never started. */
+  async lastWords(): Promise<string> {
+    const log = await readFile(join(this.places.logs, 'lapsed.log'), 'utf8').catch(() => '');
+    return log.slice(-2000);
+  }
+
   /** Containers first, then programs in the opposite order of their start. */
   stopAll(): Promise<void> {
     this.#stopped ??= this.#stopAll();
@@ -77,21 +92,23 @@ export class Stage {
 
   async clear(): Promise<void> {
     await this.stopAll();
-    for (const mount of [join(this.places.shared, 'fs'), join(dirname(this.places.control), 'fs')]) {
+    const { shared, control, work } = this.places;
+    // Only a daemon that was killed leaves a mount behind, in what is in memory.
+    for (const mount of [join(shared, 'fs'), join(dirname(control), 'fs'), join(work, 'run')]) {
       try {
-        // Only a daemon that was killed leaves a mount behind.
         execFileSync('umount', ['-l', mount], { stdio: 'ignore' });
       } catch {
         // Nothing was mounted any more, as it should be.
       }
     }
-    await rm(this.places.work, { recursive: true, force: true });
+    await rm(work, { recursive: true, force: true });
   }
 
-  /** What is being started when the end comes is waited for, and then stopped; after that nothing starts. */
+  /** What is being started when the end comes is waited for, and then stopped; after that nothing starts. First its /run. */
   async #start<T>(start: () => Promise<T>): Promise<T> {
     if (this.#stopped) throw new Error('stopped before the end');
-    const started = start();
+    this.#mounted ??= mountRun(this.places.work);
+    const started = this.#mounted.then(start);
     this.#starting.add(started);
     return started.finally(() => this.#starting.delete(started));
   }

@@ -12,6 +12,10 @@ export function verdict(figures: Figures): readonly string[] {
     revoke.readsAfterEffect === 0,
     `${revoke.readsAfterEffect} reads (${revoke.lateWays.join(', ')}) succeeded after the revocation was in effect`,
   );
+  demand(
+    revoke.ms > 0,
+    `control: the last read was ${-revoke.ms} ms before the revocation began; lapsed did not serve then`,
+  );
   demand(rotate.receiptMs > 0 && revoke.receiptMs > 0, 'a change was not confirmed by the host’s receipt');
   demand(
     lease.readsAfterLease === 0,

@@ -5,7 +5,7 @@ import { mkdir, open, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { promisify } from 'node:util';
 import type { Clock } from '../client/clock.ts';
-import { joinFleet, makePlaces, startDaemon } from '../demo/programs.ts';
+import { joinFleet, makePlaces, mountRun, startDaemon } from '../demo/programs.ts';
 import type { Places, Program } from '../demo/programs.ts';
 import { ControlGroup } from './control-group.ts';
 import type { Line } from './network.ts';
@@ -67,7 +67,8 @@ export class DrillHost implements AsyncDisposable {
     const { shared, settings, line, via } = options;
     const name = nameOf(options);
     const work = join(shared.work, name);
-    await mountInMemory(join(work, 'run'), stack);
+    await mountRun(work);
+    unmountLater(join(work, 'run'), stack);
     const group = stack.use(await ControlGroup.make(`lapse-drill-${process.pid}-${options.number}`, clock));
     const enter = [...group.enter, ...(line?.enter ?? [])];
     const own = await makePlaces(work, shared.cpus, { enter, settings });
@@ -118,10 +119,8 @@ function nameOf({ number }: HostOptions): string {
   return `host-${number}`;
 }
 
-/** A host's /run; with what a daemon that was killed left mounted in it. */
-async function mountInMemory(directory: string, stack: AsyncDisposableStack): Promise<void> {
-  await mkdir(directory, { recursive: true });
-  await run('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'lapse-drill', directory]);
+/** With what a daemon that was killed left mounted in it. */
+function unmountLater(directory: string, stack: AsyncDisposableStack): void {
   for (const place of [directory, join(directory, 'lapsed', 'fs'), join(directory, 'lapse', 'fs')])
     stack.defer(() => run('umount', ['-l', place]).then(ignore, ignore));
 }

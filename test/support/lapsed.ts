@@ -1,7 +1,7 @@
 // One machine for tests: a real service with a realm, a real lapsed with its mount, and processes that read from
 // control groups of their own. `await using host = await Host.start()` takes everything away again, also after a
 // failure: processes, control groups, mounts, and the directory.
-import { execFileSync, spawn, spawnSync } from 'node:child_process';
+import { spawn, spawnSync } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { closeSync, mkdirSync, openSync, readFileSync, readdirSync } from 'node:fs';
@@ -12,7 +12,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { systemClock } from '../../client/clock.ts';
 import { callControl } from '../../daemon/control/client.ts';
-import { daemonStatus, joinFleet, lapse, makePlaces, makeRealm, startService } from '../../demo/programs.ts';
+import {
+  daemonStatus,
+  joinFleet,
+  lapse,
+  makePlaces,
+  makeRealm,
+  mountRun,
+  startService,
+} from '../../demo/programs.ts';
 import type { Change, DaemonStatus, Places, Program, ServiceAt } from '../../demo/programs.ts';
 import { parseMountinfo } from '../../fuse/mountinfo.ts';
 import type { RealmId } from '../../manifest/names.ts';
@@ -263,11 +271,7 @@ export class Machine implements AsyncDisposable {
     stack.defer(() => unmountAll(work));
     // Readers that are not root must reach the mount.
     await chmod(work, 0o711);
-    if (!onDisk) {
-      const run = join(work, 'run');
-      mkdirSync(run);
-      execFileSync('mount', ['-t', 'tmpfs', '-o', 'mode=755', 'lapse-test', run]);
-    }
+    if (!onDisk) await mountRun(work);
     return makePlaces(work);
   }
 
