@@ -4,8 +4,9 @@
 # RUN is a directory on tmpfs that only the owner enters. The command gets a phase as its last argument (`fresh`,
 # `resume` after a crash, `next` beside a server that will yield), the device as descriptor 3, and 4 to write lines on:
 # `PID ready`, `PID beat`, `PID yielded` (held.ts). It must exec, so that its pid is the server's. A server that is not
-# ready within START_MS, or then not heard of for LIMIT_MS, is killed, and the next one resumes. Its exit code: 0 it ended
-# in order, so does the holder; 1 no other could go on either: give up; anything else, or a signal, is a crash.
+# ready within START_MS, or then not heard of for LIMIT_MS (a third more where the holder itself was late), is killed,
+# and the next one resumes. Its exit code: 0 it ended in order, so does the holder; 1 no other could go on either: give
+# up; anything else, or a signal, is a crash.
 # SIGHUP: hand over to a new server. SIGTERM, SIGINT: end the server, then the holder. More than HOLD_MAX_CRASHES (5)
 # crashes within 10 s, or two servers in a row that do not get ready: give up, which means that the holder alone ends the
 # connection, takes from the kernel's page cache what RUN/withdraw lists, and unmounts what RUN/mounts lists; exit code 1.
@@ -19,8 +20,13 @@ WITHDRAW=1000
 # Who beats four times in LIMIT is not quiet. Signals wait as long, too: a line from a trap could find the pipe full.
 QUIET=$((LIMIT / 3 < 500 ? LIMIT / 3 : 500))
 
+# Who wakes so much later than it wanted to may have stood still with the whole machine.
+STILL=250
+
 # The server that serves. State: starting serving yielding dying dead ending. Due: when it is too late for what it owes.
 PID='' STATE='' PHASE='' DUE=0
+# Whether it got a moment more since it was last heard of.
+SPARED=''
 # The one that prepares beside it (state: preparing ready), and the one that has yielded and is about to exit.
 NEXT='' NEXT_STATE='' NEXT_DUE=0 LEAVING='' LEAVING_DUE=0
 CRASHES=() UNREADY=0 NOW=0
@@ -181,7 +187,7 @@ heard() { # PID WORD
       say "$PID is ready"
       STATE=serving DUE=$((NOW + LIMIT)) UNREADY=0
       ;;
-    "$PID",beat,serving,*) DUE=$((NOW + LIMIT)) ;;
+    "$PID",beat,serving,*) DUE=$((NOW + LIMIT)) SPARED='' ;;
     "$PID",yielded,yielding,*)
       LEAVING=$PID LEAVING_DUE=$((NOW + END))
       go
@@ -193,6 +199,13 @@ heard() { # PID WORD
       STATE=yielding DUE=$((NOW + END))
       ;;
   esac
+}
+
+# Called when the holder itself was late: a machine that slept, or was moved, is no server that hangs. Once between two beats,
+# or a holder that is always late would never act.
+spare() {
+  [[ $STATE == serving && ! $SPARED ]] || return
+  ((DUE > NOW)) || DUE=$((NOW + LIMIT / 3)) SPARED=1
 }
 
 # Called when nothing was heard for a moment.
@@ -314,7 +327,8 @@ while :; do
   left=$((DUE - NOW))
   [[ $NEXT_STATE == preparing ]] && ((NEXT_DUE - NOW < left)) && left=$((NEXT_DUE - NOW))
   [[ $LEAVING ]] && ((LEAVING_DUE - NOW < left)) && left=$((LEAVING_DUE - NOW))
-  printf -v left 0.%03d $((left > QUIET ? QUIET : left > 10 ? left : 10))
+  left=$((left > QUIET ? QUIET : left > 10 ? left : 10)) wake=$((NOW + left))
+  printf -v left 0.%03d "$left"
   # The time may be over in the middle of a line. Nobody is late while a line of his may still be unread.
   if IFS= read -r -t "$left" -u 5 part; then
     line+=$part
@@ -326,6 +340,7 @@ while :; do
     # After a stop of its own it may be late itself: what came meanwhile counts first.
     if ! read -t 0 -u 5; then
       now
+      ((NOW - wake <= STILL)) || spare
       quiet
     fi
   fi

@@ -84,6 +84,38 @@ describe("the dead-man's switch", () => {
   });
 });
 
+describe('a machine that stands still', () => {
+  /** It leaves a server a second more, and looks at least every half second. */
+  const limitMs = 3 * LIMIT_MS;
+  const LOOKS_MS = 700;
+
+  it('is no server that hangs: holder and server go on as before', async () => {
+    await using hold = await Hold.start({ limitMs });
+    const { pid } = hold;
+    hold.signalServer('SIGSTOP');
+    hold.signalHolder('SIGSTOP');
+    await sleep(limitMs + LIMIT_MS);
+    hold.signalHolder('SIGCONT');
+    await sleep(LOOKS_MS);
+    process.kill(pid, 'SIGCONT');
+    await sleep(LIMIT_MS);
+    expect([hold.pid, hold.count(/killing|died/)], hold.log).toEqual([pid, 0]);
+  });
+
+  it('is believed once between two beats: a holder that is late again and again replaces a server that hangs', async () => {
+    await using hold = await Hold.start({ limitMs });
+    hold.signalServer('SIGSTOP');
+    for (const stillMs of [limitMs + 200, 2 * LIMIT_MS]) {
+      hold.signalHolder('SIGSTOP');
+      await sleep(stillMs);
+      hold.signalHolder('SIGCONT');
+      await sleep(LOOKS_MS);
+    }
+    expect(hold.count(/killing/), hold.log).toBe(1);
+    await hold.said(/taken over/);
+  });
+});
+
 describe('a holder that gives up', () => {
   it('withdraws alone, and unmounts, though a request hangs', async () => {
     await using hold = await Hold.start({ maxCrashes: 2 });
