@@ -78,8 +78,9 @@ export class Stage {
     throw new Error(`lapsed did not withdraw ${version} within 10 s`);
   }
 
-  /** The end of what the daemon has said; empty when it was never started. */
+  /** The end of what the daemon has said; empty when it was never started, or is being stopped as somebody wished. */
   async lastWords(): Promise<string> {
+    if (this.#stopped) return '';
     const log = await readFile(join(this.places.logs, 'lapsed.log'), 'utf8').catch(() => '');
     return log.slice(-2000);
   }

@@ -12,7 +12,10 @@ import type { HttpRequest } from '../../client/http.ts';
 import { DaemonError } from '../errors.ts';
 import { parseState } from './state.ts';
 
-/** Longer than the holder lets a server take to yield: the next one has to begin, too. */
+/**
+ * Longer than the holder lets a server take to yield: the next one has to begin, too. With the deadline of the last call, 5 s, less
+ * than the ten seconds that a runtime gives a hook, so that the reason is still said.
+ */
 const RETRY_MS = { within: 4000, pause: 50 } as const;
 /** HTTP's 503: the server is about to close. */
 const CLOSING = 503;
@@ -64,13 +67,11 @@ async function call(request: Omit<HttpRequest, 'signal'>): Promise<void> {
 async function answered(request: Omit<HttpRequest, 'signal'>, clock: Clock): Promise<ControlAnswer> {
   const end = clock.boot() + RETRY_MS.within;
   for (;;) {
-    // Looked at before: a machine that stood still meanwhile gives it one more try.
-    const isLast = clock.boot() > end;
     try {
       const answer = await callControl(request, clock);
-      if (answer.status !== CLOSING || isLast) return answer;
+      if (answer.status !== CLOSING || clock.boot() > end) return answer;
     } catch (error) {
-      if (isLast) throw error;
+      if (clock.boot() > end) throw error;
     }
     await clock.sleep(RETRY_MS.pause);
   }

@@ -3,6 +3,7 @@ import type { Context, Register } from '../command.ts';
 import type { KnownIdentity } from '../identities.ts';
 import { columns } from '../output.ts';
 import { parseDescriptor } from '../passphrase.ts';
+import { ClientError } from '../../errors.ts';
 import { formatPublicLine } from '../../identity/public-line.ts';
 
 export const registerIdentity: Register = (program, run) => {
@@ -100,6 +101,8 @@ async function changePassphrase(
   { newPassphraseFd, passphrase: isProtected }: PassphraseOptions,
 ): Promise<void> {
   const descriptor = parseDescriptor(newPassphraseFd, '--new-passphrase-fd');
+  if (!isProtected && descriptor !== undefined)
+    throw new ClientError('usage', '--new-passphrase-fd and --no-passphrase contradict each other');
   const known = await identities.find(name);
   await identities.reseal(known, async () =>
     isProtected ? identities.newPassphrase(`the identity ${name}`, descriptor) : undefined,
